@@ -1,0 +1,15 @@
+"""A ladder of HTTP event-ingest servers on Trio: feel each kind of overload, and what cures it.
+
+The map, from the top down; arrows point one way:
+
+* ``cli`` → ``ladder``, ``options``, ``lesson``, ``runner`` (one stage as a process: ``signals``,
+  ``logs``, the final line)
+* ``stages/stageNN_….py``: the lessons, each the difference to the one before
+* what the stages share: ``server`` → ``connection`` → ``framing``, ``replies`` (HTTP on h11);
+  ``routes``, ``events`` (what a request means); ``state/``, ``locks`` (balances and what guards
+  them); ``work``, ``admission``, ``joblog``, ``heartbeat`` (around the jobs)
+* what is counted: ``ledger`` (every event's fate), ``histogram``, ``telemetry`` (``/stats``),
+  ``model`` (what theory predicts)
+"""
+
+__version__ = "0.1.0"

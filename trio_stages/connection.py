@@ -1,0 +1,199 @@
+"""One connection: moves bytes between a Trio stream and the framing, and holds the client to time.
+
+Rules:
+
+1. Each thing that the client owes us has a deadline for all of it, not for each byte of it.
+2. While we owe the client an answer, no clock runs against it.
+3. A reply that ends the connection is not lost: we stop sending, read on for a moment, then close
+   (RFC 9112, 9.6; closing with unread input would reset the connection and destroy the reply).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from . import replies
+from .framing import Phase, Refused, RequestReader
+
+if TYPE_CHECKING:
+    from .framing import Head, Request
+    from .options import Settings
+    from .replies import Reply
+    from .telemetry import Telemetry
+
+RECEIVE_BYTES = 65_536
+# How long, and how much, a refused client may go on sending before the connection is cut.
+LINGER_S = 1.0
+LINGER_BYTES = 4 * 1_048_576
+
+log = logging.getLogger(__name__)
+
+
+class Client(Protocol):
+    """Whoever waits for the reply."""
+
+    async def gone(self) -> None:
+        """Return when the client has stopped sending or vanished."""
+
+
+Respond = Callable[["Request", Client], Awaitable["Reply"]]
+
+
+class Connection:
+    """One client, from the accept to the close.
+
+    Args:
+        stream: owned by the connection from here on.
+        settings: for limits and timeouts.
+        telemetry: where errors are counted.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, settings: Settings, telemetry: Telemetry) -> None:
+        self._stream = stream
+        self._telemetry = telemetry
+        self._timeouts = {
+            Phase.IDLE: settings.idle_timeout,
+            Phase.HEAD: settings.header_timeout,
+            Phase.BODY: settings.body_timeout,
+        }
+        self._write_timeout = settings.write_timeout
+        self._reader = RequestReader(
+            max_header_bytes=settings.max_header_bytes, max_body_bytes=settings.max_body_bytes
+        )
+        self._scope = trio.CancelScope()
+        # What the deadline is for; None while we are not waiting for the client to send.
+        self._owed: Phase | None = Phase.HEAD
+
+    async def serve(self, respond: Respond) -> None:
+        """Answer requests until one side ends the connection, then close it.
+
+        On cancellation the connection is closed at once.
+
+        Args:
+            respond: answers one request.
+        """
+        try:
+            # The header timeout runs from the accept, whether or not a first byte comes.
+            self._scope.deadline = trio.current_time() + self._timeouts[Phase.HEAD]
+            with self._scope:
+                await self._converse(respond)
+            if self._scope.cancelled_caught and self._owed in (Phase.HEAD, Phase.BODY):
+                await self._refuse(replies.REQUEST_TIMEOUT)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the client has gone; that is its right at any byte
+        finally:
+            await trio.aclose_forcefully(self._stream)
+
+    async def turn_away(self, respond: Respond, timeout_s: float) -> None:
+        """Answer one request for ``/health``, and anything else with "too many connections".
+
+        Args:
+            respond: answers the former.
+            timeout_s: for the client to send the head of its request.
+        """
+        reader = self._reader
+        request = None
+        try:
+            with trio.move_on_after(timeout_s), suppress(Refused):
+                while (request := reader.next_request()) is None:
+                    if reader.at_eof or reader.phase is Phase.BODY:
+                        break
+                    reader.feed(await self._stream.receive_some(RECEIVE_BYTES))
+            if request is not None and request.head.path == b"/health":
+                reply = await respond(request, self)
+                head = replace(request.head, keep_alive=False)
+            else:
+                self._telemetry.connections_refused += 1
+                reply, head = replies.TOO_MANY_CONNECTIONS, None
+            with trio.move_on_after(timeout_s):
+                await self._send(reply, head)
+                await self._linger()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            await trio.aclose_forcefully(self._stream)
+
+    async def gone(self) -> None:
+        """Return when the client has stopped sending or vanished; for use while it is answered.
+
+        What it sends meanwhile is kept for its next request.
+        """
+        try:
+            while self._reader.buffered_bytes < RECEIVE_BYTES:
+                data = await self._stream.receive_some(RECEIVE_BYTES)
+                self._reader.feed(data)
+                if not data:
+                    return
+        except trio.BrokenResourceError:
+            return
+        await trio.sleep_forever()  # it sends on without waiting for replies, so it is there
+
+    async def _converse(self, respond: Respond) -> None:
+        keep_alive = True
+        while keep_alive:
+            try:
+                request = await self._receive_request()
+            except Refused as refused:
+                await self._refuse(refused.reply)
+                return
+            if request is None:
+                return
+            try:
+                reply = await respond(request, self)
+            except Exception:
+                log.exception("a request could not be answered")
+                reply = replies.INTERNAL_ERROR
+            await self._send(reply, request.head)
+            keep_alive = request.head.keep_alive and not reply.close
+        if self._reader.buffered_bytes:
+            await self._linger()
+
+    async def _receive_request(self) -> Request | None:
+        """The next complete request, or None if the client has ended the connection."""
+        reader = self._reader
+        while (request := reader.next_request()) is None:
+            if reader.at_eof:
+                return None
+            phase = reader.phase
+            if phase is not self._owed and phase is not Phase.IDLE:
+                self._expect(phase)
+            if reader.continue_due():
+                await self._stream.send_all(replies.CONTINUE)
+            reader.feed(await self._stream.receive_some(RECEIVE_BYTES))
+        self._owed = None
+        self._scope.deadline = math.inf
+        return request
+
+    def _expect(self, phase: Phase) -> None:
+        self._owed = phase
+        self._scope.deadline = trio.current_time() + self._timeouts[phase]
+
+    async def _send(self, reply: Reply, head: Head | None) -> None:
+        if reply.http_error:
+            self._telemetry.ledger.http_error()
+        self._scope.deadline = trio.current_time() + self._write_timeout
+        await self._stream.send_all(reply.render(head))
+        self._expect(Phase.IDLE)
+
+    async def _refuse(self, reply: Reply) -> None:
+        self._owed = None
+        with trio.move_on_after(self._write_timeout):
+            await self._send(reply, None)
+            await self._linger()
+
+    async def _linger(self) -> None:
+        self._scope.deadline = math.inf
+        if not isinstance(self._stream, trio.abc.HalfCloseableStream):
+            return
+        with trio.move_on_after(LINGER_S):
+            await self._stream.send_eof()
+            unread = LINGER_BYTES
+            while unread > 0 and (data := await self._stream.receive_some(RECEIVE_BYTES)):
+                unread -= len(data)

@@ -1,0 +1,90 @@
+"""What the workers say of their locks: sampled lines, averages every 50 jobs, and a throughput.
+
+Logging each job would cost more than the lock it measures, so a line is written for one job in
+``EVERY``, and the averages are taken over all of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Protocol
+
+from trio_util import periodic
+
+if TYPE_CHECKING:
+    from .ledger import Job, Ledger
+
+EVERY = 10
+AVERAGE_OVER_JOBS = 50
+THROUGHPUT_PERIOD_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class Acquired(Protocol):
+    """The times of one acquisition, in seconds."""
+
+    @property
+    def wait_s(self) -> float: ...
+
+    @property
+    def hold_s(self) -> float: ...
+
+
+class JobLog:
+    """The log of one pool of workers; safe under threads.
+
+    Args:
+        ledger: whose ``processed`` is the throughput.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._jobs = 0
+        self._wait_s = 0.0
+        self._hold_s = 0.0
+
+    def job(self, worker: int, job: Job, balance: int, acquired: Acquired) -> None:
+        """Note one processed job: which worker, the new balance, how long it waited and held."""
+        wait_s, hold_s = acquired.wait_s, acquired.hold_s
+        with self._lock:
+            self._jobs += 1
+            self._wait_s += wait_s
+            self._hold_s += hold_s
+            jobs = self._jobs
+            averages = None
+            if jobs % AVERAGE_OVER_JOBS == 0:
+                averages = (
+                    self._wait_s / AVERAGE_OVER_JOBS * 1000,
+                    self._hold_s / AVERAGE_OVER_JOBS * 1000,
+                )
+                self._wait_s = self._hold_s = 0.0
+        if jobs % EVERY == 1:
+            log.info(
+                "[Worker %2d] user=%s, balance=%d, wait=%.2fms, hold=%.2fms",
+                worker,
+                job.event.user,
+                balance,
+                wait_s * 1000,
+                hold_s * 1000,
+            )
+        if averages:
+            log.info(
+                "[%d jobs] average of the last %d: wait=%.2fms, hold=%.2fms",
+                jobs,
+                AVERAGE_OVER_JOBS,
+                *averages,
+            )
+
+    async def report_throughput(self) -> None:
+        """Log the jobs per second every two seconds in which there were any, until cancelled."""
+        before = 0
+        async with aclosing(periodic(THROUGHPUT_PERIOD_S)) as ticks:
+            async for _, elapsed_s in ticks:
+                processed = self._ledger.statistics().processed
+                if elapsed_s and processed > before:
+                    log.info("throughput: %.1f jobs/s", (processed - before) / elapsed_s)
+                before = processed

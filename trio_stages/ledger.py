@@ -1,0 +1,365 @@
+"""The ledger: what became of every event, to the last one, at every instant.
+
+Rules:
+
+1. ``received = accepted + rejected + invalid`` and
+   ``accepted = processed + failed + queued + in_hand + abandoned``, in every snapshot.
+2. A job moves forward only, NEW → (WAITING) → QUEUED → IN_HAND → one of the three ends, and each
+   move changes its counters in the same step. So no job is applied twice, or lost unseen.
+3. A job's effect on the balances and its count are one step; once the ledger is sealed there is
+   no such step any more.
+
+Why one ``threading.Lock`` around each step: workers finish jobs in threads, and ``+=`` on an
+attribute is not atomic, neither by the language nor on a free-threaded build. The lock is held for
+about a microsecond, a few thousandth parts of the shortest job, so it is not the hot lock of
+stage 7: at a million steps a second it would become one (stage 9 is about that).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+import trio
+
+from .histogram import Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .events import Event
+
+log = logging.getLogger(__name__)
+
+# The measured drain rate forgets: after this much time under backlog, half of it no longer counts.
+RATE_MEMORY_S = 10.0
+
+
+class JobState(Enum):
+    """Where a job is; the last three are its ends."""
+
+    NEW = auto()
+    WAITING = auto()  #: for a place in the queue (``--overflow wait``); not yet received
+    QUEUED = auto()
+    IN_HAND = auto()
+    PROCESSED = auto()
+    FAILED = auto()
+    ABANDONED = auto()
+    REJECTED = auto()
+
+
+OUTSTANDING = (JobState.QUEUED, JobState.IN_HAND)
+
+
+class LedgerError(RuntimeError):
+    """A move that rule 2 or 3 forbids: the job is not where the caller believes it to be."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """An event on its way through the server."""
+
+    event: Event
+    state: JobState = JobState.NEW
+    accepted_at_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerStatistics:
+    """The counters at one instant; rule 1 holds in each of these."""
+
+    received: int
+    accepted: int
+    rejected: int
+    invalid: int
+    http_errors: int
+    processed: int
+    failed: int
+    abandoned: int
+    queued: int
+    waiting: int
+    in_hand: int
+    processed_amount: int
+
+
+@dataclass(slots=True)
+class _Counts:
+    rejected: int = 0
+    invalid: int = 0
+    http_errors: int = 0
+    accepted: int = 0
+    waiting: int = 0
+    queued: int = 0
+    in_hand: int = 0
+    processed: int = 0
+    failed: int = 0
+    abandoned: int = 0
+    processed_amount: int = 0
+
+
+@dataclass(slots=True)
+class _Backlog:
+    """Completions, and time, while the queue was not empty: their quotient is the drain rate."""
+
+    completions: float = 0.0
+    elapsed_s: float = 0.0
+    since_s: float | None = None
+
+    def began(self, now_s: float) -> None:
+        self.since_s = now_s
+
+    def ended(self, now_s: float) -> None:
+        if self.since_s is not None:
+            self.elapsed_s += now_s - self.since_s
+            self.since_s = None
+
+    def completed(self, now_s: float) -> None:
+        if self.since_s is None:
+            return
+        self.completions += 1
+        self.elapsed_s += now_s - self.since_s
+        self.since_s = now_s
+        if self.elapsed_s > RATE_MEMORY_S:
+            self.completions /= 2
+            self.elapsed_s /= 2
+
+    def rate_per_s(self) -> float | None:
+        return self.completions / self.elapsed_s if self.completions and self.elapsed_s else None
+
+
+@dataclass(slots=True, eq=False)
+class Ledger:
+    """The books of one server.
+
+    Args:
+        clock: seconds; any monotonic clock that may be read from every thread that settles jobs
+            (``trio.current_time`` where all of them are tasks, as in virtual time).
+    """
+
+    clock: Callable[[], float] = time.perf_counter
+    queue_delay: Histogram = field(default_factory=Histogram)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _counts: _Counts = field(default_factory=_Counts)
+    _backlog: _Backlog = field(default_factory=_Backlog)
+    _outstanding: set[Job] = field(default_factory=set)
+    _sealed: bool = False
+
+    # What is answered at once
+
+    def http_error(self) -> None:
+        """Count a reply or a close for something that was no event at all."""
+        with self._lock:
+            self._counts.http_errors += 1
+
+    def invalid(self) -> None:
+        """Count a body that is no event."""
+        with self._lock:
+            self._counts.invalid += 1
+
+    def processed_at_once(self) -> None:
+        """Count an event that is accepted and done with in one step."""
+        with self._lock:
+            self._counts.accepted += 1
+            self._counts.processed += 1
+
+    # A job's way
+
+    def wait(self, job: Job) -> None:
+        """The job waits for a place in the queue; it is not received before its outcome."""
+        with self._lock:
+            self._move(job, JobState.WAITING, JobState.NEW)
+            self._counts.waiting += 1
+
+    def reject(self, job: Job) -> None:
+        """The job gets no place."""
+        with self._lock:
+            was_waiting = job.state is JobState.WAITING
+            self._move(job, JobState.REJECTED, JobState.NEW, JobState.WAITING)
+            self._counts.waiting -= was_waiting
+            self._counts.rejected += 1
+
+    def accept(self, job: Job, *, handed_over: bool = False) -> None:
+        """The job is ours.
+
+        A sender that waited learns of its success a moment after a worker may have taken the job;
+        then there is nothing left to do here.
+
+        Args:
+            job: new or waiting.
+            handed_over: the channel gave it straight to a worker that was waiting for one.
+        """
+        with self._lock:
+            if job.state in (JobState.NEW, JobState.WAITING):
+                self._enter(job)
+                if handed_over:
+                    self._take(job)
+
+    def take(self, job: Job) -> None:
+        """A worker has the job in hand (a no-op if it was handed over)."""
+        with self._lock:
+            if job.state is JobState.WAITING:  # faster than its sender woke up
+                self._enter(job)
+            if job.state is not JobState.IN_HAND:
+                self._take(job)
+
+    def apply(self, job: Job, effect: Callable[[int], int]) -> int:
+        """Apply the job and count it, in one step.
+
+        Args:
+            job: in hand.
+            effect: given the amount, changes the balance and returns the new one; it must not wait.
+
+        Returns:
+            What ``effect`` returns.
+
+        Raises:
+            LedgerError: the job has been given up meanwhile; the effect did not happen.
+        """
+        with self._lock:
+            if self._sealed:
+                raise LedgerError("the ledger is sealed: nothing is applied any more")
+            if job.state is not JobState.IN_HAND:
+                raise LedgerError(f"a job that is {job.state.name} cannot be applied")
+            balance = effect(job.event.amount)
+            self._settle(job, JobState.PROCESSED)
+            self._counts.processed += 1
+            self._counts.processed_amount += job.event.amount
+            self._backlog.completed(self.clock())
+            return balance
+
+    def fail(self, job: Job) -> None:
+        """The job raised, before its effect."""
+        with self._lock:
+            self._settle(job, JobState.FAILED)
+            self._counts.failed += 1
+
+    def abandon(self, job: Job) -> None:
+        """The job is dropped unprocessed, from the queue or from a worker's hand."""
+        with self._lock:
+            self._abandon(job)
+
+    @contextmanager
+    def settling(self, job: Job) -> Iterator[None]:
+        """Whatever ends the block, an accepted job is settled behind it.
+
+        An exception makes it failed, is logged and goes no further, so that no job kills its
+        worker; cancellation (or a stop) makes it abandoned and goes on.
+        """
+        try:
+            yield
+            if job.state in OUTSTANDING:
+                raise LedgerError("the job was put down without having been applied")
+        except Exception:
+            log.exception("job failed: user=%r amount=%d", job.event.user, job.event.amount)
+            if job.state in OUTSTANDING:
+                self.fail(job)
+        except BaseException:
+            if job.state in OUTSTANDING:
+                self.abandon(job)
+            raise
+
+    @contextmanager
+    def dropping(self, jobs: trio.MemoryReceiveChannel[Job]) -> Iterator[None]:
+        """Count, one by one, the jobs still in the channel when the block is left."""
+        try:
+            yield
+        finally:
+            with suppress(trio.WouldBlock, trio.EndOfChannel):
+                while True:
+                    self.abandon(jobs.receive_nowait())
+
+    def seal(self) -> int:
+        """Give up whatever is outstanding: from here on nothing is applied.
+
+        For the last moment of a process whose threads do not return.
+
+        Returns:
+            How many jobs were given up; 0 after an orderly stop.
+        """
+        with self._lock:
+            self._sealed = True
+            given_up = list(self._outstanding)
+            for job in given_up:
+                self._abandon(job)
+            return len(given_up)
+
+    # Reading
+
+    def statistics(self) -> LedgerStatistics:
+        """All counters at one instant."""
+        with self._lock:
+            c = self._counts
+            return LedgerStatistics(
+                received=c.accepted + c.rejected + c.invalid,
+                accepted=c.accepted,
+                rejected=c.rejected,
+                invalid=c.invalid,
+                http_errors=c.http_errors,
+                processed=c.processed,
+                failed=c.failed,
+                abandoned=c.abandoned,
+                queued=c.queued,
+                waiting=c.waiting,
+                in_hand=c.in_hand,
+                processed_amount=c.processed_amount,
+            )
+
+    def drain_rate_per_s(self) -> float | None:
+        """Jobs per second, measured while there was a backlog; None before there was one."""
+        with self._lock:
+            return self._backlog.rate_per_s()
+
+    @property
+    def queued(self) -> int:
+        """Jobs accepted and in nobody's hand."""
+        return self._counts.queued
+
+    # Steps, with the lock held
+
+    def _move(self, job: Job, to: JobState, *allowed: JobState) -> None:
+        if job.state not in allowed:
+            raise LedgerError(f"a job that is {job.state.name} cannot become {to.name}")
+        job.state = to
+
+    def _enter(self, job: Job) -> None:
+        counts = self._counts
+        counts.waiting -= job.state is JobState.WAITING
+        job.state = JobState.QUEUED
+        job.accepted_at_s = now_s = self.clock()
+        counts.accepted += 1
+        counts.queued += 1
+        self._outstanding.add(job)
+        if counts.queued == 1:
+            self._backlog.began(now_s)
+
+    def _take(self, job: Job) -> None:
+        self._move(job, JobState.IN_HAND, JobState.QUEUED)
+        now_s = self.clock()
+        counts = self._counts
+        counts.queued -= 1
+        counts.in_hand += 1
+        self.queue_delay.record(now_s - job.accepted_at_s)
+        if not counts.queued:
+            self._backlog.ended(now_s)
+
+    def _settle(self, job: Job, end: JobState) -> None:
+        counts, before = self._counts, job.state
+        self._move(job, end, *OUTSTANDING)
+        self._outstanding.discard(job)
+        if before is JobState.IN_HAND:
+            counts.in_hand -= 1
+            return
+        counts.queued -= 1
+        if not counts.queued:
+            self._backlog.ended(self.clock())
+
+    def _abandon(self, job: Job) -> None:
+        if job.state in (JobState.NEW, JobState.WAITING):  # in the channel before its sender knew
+            self._enter(job)
+        self._settle(job, JobState.ABANDONED)
+        self._counts.abandoned += 1

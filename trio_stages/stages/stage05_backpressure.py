@@ -1,0 +1,92 @@
+"""Stage 5: a bounded channel between the connections and one worker.
+
+Pain: everybody waits for slow work with the connection open, and nothing bounds how many.
+Idea: ``handle`` puts the event into a channel of 100 and answers at once; a worker takes it out.
+When the channel is full the client is told so, in milliseconds: backpressure is honesty.
+Still hurts: one worker, two jobs a second, whatever is offered.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from trio_stages import replies
+from trio_stages.admission import wait_for_place
+from trio_stages.events import InvalidEvent, parse_event
+from trio_stages.heartbeat import heartbeat
+from trio_stages.ledger import Job
+from trio_stages.routes import Routes
+from trio_stages.server import Listener, serve_http
+from trio_stages.state.plain import PlainBalances
+
+if TYPE_CHECKING:
+    from trio_stages.connection import Client
+    from trio_stages.framing import Request
+    from trio_stages.replies import Reply
+    from trio_stages.telemetry import Telemetry
+
+DEFAULTS: dict[str, object] = {"work_ms": 500.0, "capacity": 100}
+
+
+async def handle(
+    jobs: trio.MemorySendChannel[Job],
+    telemetry: Telemetry,
+    request: Request,
+    client: Client,
+) -> Reply:
+    """Answer one event as soon as it has a place in the queue, or has none."""
+    ledger, settings = telemetry.ledger, telemetry.settings
+    try:
+        event = parse_event(request.body)
+    except InvalidEvent as invalid:
+        ledger.invalid()
+        return replies.invalid_json(invalid.detail)
+    job = Job(event)
+    try:
+        if settings.overflow == "wait":
+            await wait_for_place(job, jobs, client, ledger)
+        else:
+            jobs.send_nowait(job)
+            # An empty buffer behind it means that it went straight to a worker that was waiting.
+            ledger.accept(job, handed_over=not jobs.statistics().current_buffer_used)
+    except trio.WouldBlock:
+        ledger.reject(job)
+        return replies.busy(telemetry.retry_after_s())
+    return replies.ACCEPTED
+
+
+async def worker(
+    jobs: trio.MemoryReceiveChannel[Job],
+    balances: PlainBalances,
+    lock: trio.Lock,
+    telemetry: Telemetry,
+) -> None:
+    """Process jobs one after the other, until cancelled."""
+    ledger, settings = telemetry.ledger, telemetry.settings
+    async for job in jobs:
+        with ledger.settling(job):
+            ledger.take(job)
+            await trio.sleep(settings.work_s)
+            async with lock:
+                ledger.apply(job, partial(balances.add, job.event.user))
+
+
+async def serve(
+    listener: Listener,
+    telemetry: Telemetry,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until cancelled; what is queued or in hand is then abandoned."""
+    balances = PlainBalances()
+    telemetry.peek_balances = balances.copy
+    send_jobs, receive_jobs = trio.open_memory_channel[Job](telemetry.settings.capacity)
+    with telemetry.ledger.dropping(receive_jobs):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(heartbeat)
+            nursery.start_soon(worker, receive_jobs, balances, trio.Lock(), telemetry)
+            routes = Routes(telemetry, partial(handle, send_jobs, telemetry), balances)
+            await serve_http(listener, routes.respond, telemetry, task_status=task_status)

@@ -1,0 +1,161 @@
+"""Stage 7: sixteen workers, one hot lock, and what it costs, measured.
+
+Pain: more workers should mean more jobs. Do they?
+Idea: hold the lock for 10 ms, as an update that talks to a disk would, and time every acquisition:
+how long it was waited for, how long it was held. ``open_balances`` gives the map its timed lock.
+Still hurts: 1 / hold = 100 jobs a second is all that goes through one lock. The sixteen wait in
+line for it, and so would sixty-four.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from trio_stages import replies
+from trio_stages.admission import wait_for_place
+from trio_stages.events import InvalidEvent, parse_event
+from trio_stages.heartbeat import heartbeat
+from trio_stages.joblog import JobLog
+from trio_stages.ledger import Job
+from trio_stages.routes import Routes
+from trio_stages.server import Listener, serve_http
+from trio_stages.state import TaskBalances, ThreadBalances, open_balances
+from trio_stages.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from trio_stages.connection import Client
+    from trio_stages.framing import Request
+    from trio_stages.ledger import Ledger
+    from trio_stages.replies import Reply
+    from trio_stages.telemetry import Telemetry
+
+DEFAULTS: dict[str, object] = {
+    "work_ms": 100.0,
+    "hold_ms": 10.0,
+    "capacity": 100,
+    "workers": 16,
+    "state": "mutex",
+}
+
+
+async def handle(
+    jobs: trio.MemorySendChannel[Job],
+    telemetry: Telemetry,
+    request: Request,
+    client: Client,
+) -> Reply:
+    """Answer one event as soon as it has a place in the queue, or has none."""
+    ledger, settings = telemetry.ledger, telemetry.settings
+    try:
+        event = parse_event(request.body)
+    except InvalidEvent as invalid:
+        ledger.invalid()
+        return replies.invalid_json(invalid.detail)
+    job = Job(event)
+    try:
+        if settings.overflow == "wait":
+            await wait_for_place(job, jobs, client, ledger)
+        else:
+            jobs.send_nowait(job)
+            # An empty buffer behind it means that it went straight to a worker that was waiting.
+            ledger.accept(job, handed_over=not jobs.statistics().current_buffer_used)
+    except trio.WouldBlock:
+        ledger.reject(job)
+        return replies.busy(telemetry.retry_after_s())
+    return replies.ACCEPTED
+
+
+def process_in_thread(
+    number: int,
+    job: Job,
+    balances: ThreadBalances,
+    work: Work,
+    telemetry: Telemetry,
+    job_log: JobLog,
+) -> None:
+    """Process one job in a thread, under the lock that guards its user."""
+    settings = telemetry.settings
+    work.in_thread(settings.work_s)
+    with balances.entry(job.event.user) as entry:
+        work.in_thread(settings.hold_s)
+        balance = telemetry.ledger.apply(job, entry.add)
+    job_log.job(number, job, balance, entry)
+
+
+async def process_in_task(
+    number: int,
+    job: Job,
+    balances: TaskBalances,
+    work: Work,
+    telemetry: Telemetry,
+    job_log: JobLog,
+) -> None:
+    """Process one job in a task, under the lock that guards its user."""
+    settings = telemetry.settings
+    await work.in_task(settings.work_s)
+    async with balances.entry(job.event.user) as entry:
+        await work.in_task(settings.hold_s)
+        balance = telemetry.ledger.apply(job, entry.add)
+    job_log.job(number, job, balance, entry)
+
+
+async def worker(
+    number: int,
+    jobs: trio.MemoryReceiveChannel[Job],
+    process: Callable[[int, Job], Awaitable[None]],
+    ledger: Ledger,
+) -> None:
+    """Process jobs one after the other, until cancelled."""
+    async with jobs:
+        async for job in jobs:
+            with ledger.settling(job):
+                ledger.take(job)
+                await process(number, job)
+
+
+async def serve(
+    listener: Listener,
+    telemetry: Telemetry,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until cancelled; what is queued or in hand is then abandoned."""
+    settings, ledger = telemetry.settings, telemetry.ledger
+    balances = open_balances(
+        settings.state, settings.offload, shards=settings.shards, times=telemetry.lock
+    )
+    telemetry.peek_balances = balances.peek
+    work = Work(settings)
+    job_log = JobLog(ledger)
+    limiter = trio.CapacityLimiter(settings.workers)
+
+    async def process(number: int, job: Job) -> None:
+        if isinstance(balances, ThreadBalances):
+            await trio.to_thread.run_sync(
+                process_in_thread,
+                number,
+                job,
+                balances,
+                work,
+                telemetry,
+                job_log,
+                limiter=limiter,
+            )
+        else:
+            await process_in_task(number, job, balances, work, telemetry, job_log)
+
+    send_jobs, receive_jobs = trio.open_memory_channel[Job](settings.capacity)
+    with ledger.dropping(receive_jobs):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(heartbeat)
+            nursery.start_soon(work.wake_threads_on_cancel)
+            nursery.start_soon(job_log.report_throughput)
+            for number in range(settings.workers):
+                nursery.start_soon(worker, number, receive_jobs.clone(), process, ledger)
+            routes = Routes(telemetry, partial(handle, send_jobs, telemetry), balances)
+            await serve_http(listener, routes.respond, telemetry, task_status=task_status)
