@@ -23,7 +23,7 @@ from trio_stages.joblog import JobLog
 from trio_stages.ledger import Job
 from trio_stages.routes import Routes
 from trio_stages.server import Listener, serve_http
-from trio_stages.state import TaskBalances, ThreadBalances, open_balances
+from trio_stages.state import OffloadedReads, TaskBalances, ThreadBalances, open_balances
 from trio_stages.work import Work
 
 if TYPE_CHECKING:
@@ -158,5 +158,6 @@ async def serve(
             nursery.start_soon(job_log.report_throughput)
             for number in range(settings.workers):
                 nursery.start_soon(worker, number, receive_jobs.clone(), process, ledger)
-            routes = Routes(telemetry, partial(handle, send_jobs, telemetry), balances)
+            reads = OffloadedReads(balances) if isinstance(balances, ThreadBalances) else balances
+            routes = Routes(telemetry, partial(handle, send_jobs, telemetry), reads)
             await serve_http(listener, routes.respond, telemetry, task_status=task_status)

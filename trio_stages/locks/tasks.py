@@ -1,0 +1,99 @@
+"""Timed locks for Trio tasks: a mutex, and a reader-writer lock that starves nobody.
+
+Both are FIFO: the lock goes from the one who leaves straight to the one who has waited longest.
+Waiting can be cancelled: then the lock is as if nobody had asked, and nothing is counted. As
+everywhere in Trio, getting a lock is a checkpoint even when it is free.
+
+Reader-writer locks are often made of mutexes, the first reader locking out the writers and the last
+one letting them in again. A ``trio.Lock`` must be released by the task that took it, so it cannot
+serve for that; here every task waits for an event of its own.
+
+Neither is re-entrant. A ``trio.Lock`` says so (``RuntimeError``); a task that asks for a
+reader-writer lock that it has waits for itself, for ever.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from .times import Acquisition, LockTimes, LockTotals, Meter
+from .turnstile import Ticket, Turnstile
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class TimedTaskLock:
+    """A ``trio.Lock`` with Trio's clock: one at a time, reading or writing.
+
+    Args:
+        times: where every acquisition is counted.
+    """
+
+    def __init__(self, times: LockTimes) -> None:
+        self._lock = trio.Lock()
+        self._meter = Meter(times)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Acquisition]:
+        """Hold the lock for the ``async with`` block.
+
+        Returns:
+            The wait, and once the block has ended, also by an exception, the hold.
+        """
+        acquisition = Acquisition(self._meter, trio.current_time)
+        async with self._lock:
+            with acquisition:
+                yield acquisition
+
+    read = write
+
+    @property
+    def totals(self) -> LockTotals:
+        """This lock's own sums."""
+        return self._meter.totals
+
+
+class TimedTaskRWLock:
+    """A reader-writer lock with Trio's clock: several readers at once, or one writer.
+
+    Args:
+        times: where every acquisition is counted.
+    """
+
+    def __init__(self, times: LockTimes) -> None:
+        self._turnstile = Turnstile()
+        self._meter = Meter(times)
+
+    def write(self) -> AbstractAsyncContextManager[Acquisition]:
+        """Be alone inside for the ``async with`` block.
+
+        Returns:
+            The wait, and once the block has ended, also by an exception, the hold.
+        """
+        return self._pass(writes=True)
+
+    def read(self) -> AbstractAsyncContextManager[Acquisition]:
+        """Share the inside with other readers for the block; else like ``write``."""
+        return self._pass(writes=False)
+
+    @asynccontextmanager
+    async def _pass(self, *, writes: bool) -> AsyncIterator[Acquisition]:
+        acquisition = Acquisition(self._meter, trio.current_time)
+        gate = trio.Event()
+        ticket = Ticket(writes, gate.set)
+        self._turnstile.arrive(ticket)
+        try:
+            await gate.wait()
+            with acquisition:
+                yield acquisition
+        finally:  # also when the wait was cancelled
+            self._turnstile.leave(ticket)
+
+    @property
+    def totals(self) -> LockTotals:
+        """This lock's own sums."""
+        return self._meter.totals

@@ -1,0 +1,117 @@
+"""What is measured about a lock: contention is invisible until somebody measures it.
+
+Rules:
+
+1. An acquisition is counted when it ends, its wait and its hold in one step, also when the body of
+   the ``with`` raised. So in every snapshot the waits, the holds and the acquisitions are as many.
+2. A wait that was given up is not an acquisition and leaves no trace.
+3. The wait runs from asking to getting, the hold from getting until just before the release.
+
+Counting happens while the lock is still held, after its hold has been measured: whoever gets the
+lock next finds all before it counted. That takes two small mutexes, always the meter's first. They
+are no hot locks themselves: each is held for about a microsecond, and nobody waits inside.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from trio_stages.histogram import Histogram, HistogramStatistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class LockStatistics:
+    """All locks that share one ``LockTimes``, at one instant; durations in seconds."""
+
+    acquisitions: int
+    wait: HistogramStatistics
+    hold: HistogramStatistics
+
+
+class LockTimes:
+    """The waits and holds of one lock, or of several taken together; safe under threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # keeps the two histograms in step
+        self.wait = Histogram()
+        self.hold = Histogram()
+
+    def record(self, wait_s: float, hold_s: float) -> None:
+        """Count one acquisition: seconds waited, seconds held."""
+        with self._lock:
+            self.wait.record(wait_s)
+            self.hold.record(hold_s)
+
+    def statistics(self) -> LockStatistics:
+        """All figures of one instant."""
+        with self._lock:
+            wait, hold = self.wait.statistics(), self.hold.statistics()
+        return LockStatistics(acquisitions=hold.count, wait=wait, hold=hold)
+
+
+class LockTotals(NamedTuple):
+    """One lock's own sums, in seconds."""
+
+    acquisitions: int = 0
+    wait_s: float = 0.0
+    hold_s: float = 0.0
+
+
+class Meter:
+    """What one lock has cost so far.
+
+    Args:
+        times: where the lock's times go too, beside those of other locks.
+    """
+
+    __slots__ = ("_lock", "_times", "totals")
+
+    def __init__(self, times: LockTimes) -> None:
+        self._times = times
+        self._lock = threading.Lock()  # the readers of one lock end at the same time
+        #: Replaced as a whole, so that reading it takes no lock and the three belong together.
+        self.totals = LockTotals()
+
+    def record(self, wait_s: float, hold_s: float) -> None:
+        """Count one acquisition: seconds waited, seconds held."""
+        with self._lock:
+            acquisitions, waits_s, holds_s = self.totals
+            self.totals = LockTotals(acquisitions + 1, waits_s + wait_s, holds_s + hold_s)
+        self._times.record(wait_s, hold_s)
+
+
+class Acquisition:
+    """One passage through a lock: the wait begins when it is made, the hold is its ``with`` block.
+
+    The lock makes it and enters it; its holder reads it.
+
+    Args:
+        meter: counts it at its end.
+        clock: seconds.
+    """
+
+    __slots__ = ("_clock", "_meter", "_since_s", "hold_s", "wait_s")
+
+    def __init__(self, meter: Meter, clock: Callable[[], float]) -> None:
+        #: Seconds from asking for the lock to getting it.
+        self.wait_s = 0.0
+        #: Seconds that the lock was held, 0 until its release.
+        self.hold_s = 0.0
+        self._meter = meter
+        self._clock = clock
+        self._since_s = clock()
+
+    def __enter__(self) -> Acquisition:
+        now_s = self._clock()
+        self.wait_s = now_s - self._since_s
+        self._since_s = now_s
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hold_s = self._clock() - self._since_s
+        self._meter.record(self.wait_s, self.hold_s)
