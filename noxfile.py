@@ -1,0 +1,85 @@
+"""How this project is checked: `nox -s tests` first, `nox -l` for the rest.
+
+A session installs what requirements/<group>.txt pins, hash by hash, and works on the checkout.
+`nox -s lock` makes those pins from pyproject.toml (`nox -s lock -- --upgrade`: the newest).
+What stands after `--` goes to the tool: `nox -s tests -- -k ledger`, `nox -s stress -- 5 6`.
+"""
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # `matrix` skips what is not there
+nox.options.sessions = ["tests", "lint", "types", "docs"]
+
+COVERED_WHOLE = "trio_stages/framing.py,trio_stages/heads.py,trio_stages/chunks.py,trio_stages/ledger.py"
+"""What must not lose a byte or a job: every branch of it is hit."""
+
+
+def install(session: nox.Session, group: str) -> None:
+    session.install("--require-hashes", "-r", f"requirements/{group}.txt")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test suite and its branch coverage, on the Python that runs nox."""
+    install(session, "test")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+    if not session.posargs:
+        session.run("coverage", "report", f"--include={COVERED_WHOLE}", "--fail-under=100")
+
+
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+def matrix(session: nox.Session) -> None:
+    """The test suite on each of these Pythons that this machine has."""
+    install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff, and flake8-async for what ruff does not see."""
+    install(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("flake8", "trio_stages", "clients", "tests", "noxfile.py")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict over all of it."""
+    install(session, "types")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation in build/docs; every warning is an error."""
+    install(session, "docs")
+    session.run("sphinx-build", "-EWnq", "--keep-going", "docs", "build/docs", *session.posargs)
+
+
+@nox.session
+def stress(session: nox.Session) -> None:
+    """Every stage in turn under the document's load, and one table."""
+    install(session, "test")
+    session.run("python", "-m", "clients.suite", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Pin every group again, for Python 3.11 and up on any system."""
+    install(session, "lock")
+    for group in nox.project.load_toml()["dependency-groups"]:
+        # where the package is imported, what it needs is pinned too
+        package = [] if group in ("lint", "nox", "lock") else ["pyproject.toml"]
+        session.run(
+            *("uv", "pip", "compile", *package, f"--group={group}", *session.posargs),
+            *("--universal", "--python-version=3.11", "--generate-hashes", "--no-emit-index-url"),
+            *("--no-header", "--no-annotate", "--quiet", f"--output-file=requirements/{group}.txt"),
+        )

@@ -1,0 +1,159 @@
+"""The head of a request: h11 reads it, and where h11 is lenient we are strict.
+
+Rules:
+
+1. Whatever two parties could read in two ways (RFC 9112, sections 2.2, 5, 6 and 11.2) is refused.
+2. A head that h11 has judged twice is remembered by its exact bytes, and h11 is not asked again.
+   Only what is complete, plain and right is remembered: no chunks, no Expect, no Upgrade, no
+   HTTP/1.0.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import h11
+
+from . import replies
+
+if TYPE_CHECKING:
+    from .replies import Reply
+
+MAX_HEADER_FIELDS = 100
+
+# What h11 lets pass and RFC 9112 calls a risk: bare CR or LF (2.2), obsolete folding (5.2), and
+# control characters (RFC 9110, 5.5).
+LAX = re.compile(rb"\r(?!\n)|(?<!\r)\n|\r\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+
+
+class Refused(Exception):
+    """The input broke a rule or a limit: send ``reply``, then close."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.reason)
+        self.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the head of a request says, with all that matters for framing."""
+
+    method: bytes
+    path: bytes  #: without query, scheme and authority
+    body_bytes: int  #: declared length; 0 with ``chunked``
+    chunked: bool
+    expects_continue: bool
+    keep_alive: bool
+    http_1_0: bool
+    plain: bool  #: nothing in it that asks for more than reading a body of known length
+
+
+def parse_head(raw: bytes) -> tuple[Head, h11.Connection]:
+    """Let h11 read one head, and be strict where it is lenient.
+
+    Args:
+        raw: the head from the request line to the empty line, complete.
+
+    Returns:
+        What it says, and the h11 connection, which would go on to read a chunked body.
+
+    Raises:
+        Refused: with the contract's reply.
+    """
+    if LAX.search(raw):
+        raise Refused(replies.INVALID_HTTP)
+    reader = h11.Connection(h11.SERVER, max_incomplete_event_size=len(raw) + 1)
+    reader.receive_data(raw)
+    try:
+        request = reader.next_event()
+    except h11.RemoteProtocolError as error:
+        refuse(error)
+    assert isinstance(request, h11.Request)
+    version = request.http_version
+    if not version.startswith(b"1."):
+        raise Refused(replies.VERSION_NOT_SUPPORTED)
+    http_1_0 = version == b"1.0"
+    if len(request.headers) > MAX_HEADER_FIELDS:
+        raise Refused(replies.HEADERS_TOO_LARGE)
+    length: int | None = None
+    chunked = expects_continue = upgrade = False
+    keep_alive = not http_1_0
+    for name, value in request.headers:
+        if name == b"content-length":
+            length = int(value)
+        elif name == b"transfer-encoding":
+            chunked = True
+        elif name == b"connection":
+            options = [option.strip() for option in value.lower().split(b",")]
+            keep_alive = b"close" not in options and (keep_alive or b"keep-alive" in options)
+        elif name == b"expect" and not http_1_0:  # RFC 9110, 10.1.1: HTTP/1.0 does not know it
+            if value.lower() != b"100-continue":
+                raise Refused(replies.EXPECTATION_FAILED)
+            expects_continue = True
+        elif name == b"upgrade":
+            upgrade = True
+    # RFC 9112, 6.1: both lengths, or chunks from an HTTP/1.0 client, are how requests are smuggled.
+    if chunked and (length is not None or http_1_0):
+        raise Refused(replies.INVALID_HTTP)
+    path = request.target.partition(b"?")[0]
+    if not path.startswith(b"/"):
+        path = _ABSOLUTE_FORM.sub(b"", path, count=1) or b"/"
+    head = Head(
+        method=request.method,
+        path=path,
+        body_bytes=length or 0,
+        chunked=chunked,
+        expects_continue=expects_continue,
+        keep_alive=keep_alive and request.method != b"CONNECT",  # a tunnel's bytes are no requests
+        http_1_0=http_1_0,
+        plain=not (chunked or expects_continue or upgrade or http_1_0),
+    )
+    return head, reader
+
+
+def refuse(error: h11.RemoteProtocolError) -> NoReturn:
+    """h11's verdict as the contract's reply."""
+    by_status = {431: replies.HEADERS_TOO_LARGE, 501: replies.UNKNOWN_TRANSFER_CODING}
+    raise Refused(by_status.get(error.error_status_hint, replies.INVALID_HTTP)) from None
+
+
+class HeadMemory:
+    """What h11 made of the heads that come again and again: the same bytes, the same answer.
+
+    A flood sends thousands of requests with the same head, and reading it is a third of what each
+    costs. A head is admitted on second sight, so that heads which never come again (an attacker's,
+    or those with a request id) do not push out the regulars; when it is full, the oldest leaves.
+
+    Args:
+        size: heads remembered, and as many candidates (of these only the hash).
+    """
+
+    def __init__(self, size: int = 256) -> None:
+        self._size = size
+        self._heads: dict[bytes, Head] = {}
+        self._seen_once: dict[int, None] = {}
+
+    def recall(self, raw: bytes) -> Head | None:
+        """Return what these very bytes mean, or None if h11 is to be asked."""
+        return self._heads.get(raw)
+
+    def consider(self, raw: bytes, head: Head) -> None:
+        """Remember a head that h11 has read, if it may be and has been here before."""
+        if not head.plain:
+            return
+        key = hash(raw)
+        if key not in self._seen_once:
+            self._seen_once[key] = None
+            _keep_newest(self._seen_once, self._size)
+            return
+        del self._seen_once[key]
+        self._heads[raw] = head
+        _keep_newest(self._heads, self._size)
+
+
+def _keep_newest(entries: dict[Any, Any], size: int) -> None:
+    if len(entries) > size:
+        del entries[next(iter(entries))]
