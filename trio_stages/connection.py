@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .options import Settings
     from .replies import Reply
     from .telemetry import Telemetry
+    from .turns import Turns
 
 RECEIVE_BYTES = 65_536
 # How long, and how much, a refused client may go on sending before the connection is cut.
@@ -53,11 +54,15 @@ class Connection:
         stream: owned by the connection from here on.
         settings: for limits and timeouts.
         telemetry: where errors are counted.
+        turns: the line in which all connections wait to be answered.
     """
 
-    def __init__(self, stream: trio.abc.Stream, settings: Settings, telemetry: Telemetry) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, settings: Settings, telemetry: Telemetry, turns: Turns
+    ) -> None:
         self._stream = stream
         self._telemetry = telemetry
+        self._turns = turns
         self._timeouts = {
             Phase.IDLE: settings.idle_timeout,
             Phase.HEAD: settings.header_timeout,
@@ -145,6 +150,7 @@ class Connection:
                 return
             if request is None:
                 return
+            await self._turns.take()
             try:
                 reply = await respond(request, self)
             except Exception:

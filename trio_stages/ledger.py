@@ -114,9 +114,9 @@ class _Backlog:
         self.since_s = now_s
 
     def ended(self, now_s: float) -> None:
-        if self.since_s is not None:
-            self.elapsed_s += now_s - self.since_s
-            self.since_s = None
+        assert self.since_s is not None
+        self.elapsed_s += now_s - self.since_s
+        self.since_s = None
 
     def completed(self, now_s: float) -> None:
         if self.since_s is None:
@@ -192,12 +192,17 @@ class Ledger:
         Args:
             job: new or waiting.
             handed_over: the channel gave it straight to a worker that was waiting for one.
+
+        Raises:
+            LedgerError: it has been rejected, and its client told so.
         """
         with self._lock:
             if job.state in (JobState.NEW, JobState.WAITING):
                 self._enter(job)
                 if handed_over:
                     self._take(job)
+            elif job.state is JobState.REJECTED:
+                raise LedgerError("a job that is REJECTED cannot be accepted")
 
     def take(self, job: Job) -> None:
         """A worker has the job in hand (a no-op if it was handed over)."""
@@ -242,6 +247,10 @@ class Ledger:
         """The job is dropped unprocessed, from the queue or from a worker's hand."""
         with self._lock:
             self._abandon(job)
+
+    def taking(self, jobs: trio.MemoryReceiveChannel[Job]) -> _Taking:
+        """Iterate over the channel like the channel itself, but with each job already taken."""
+        return _Taking(self, jobs)
 
     @contextmanager
     def settling(self, job: Job) -> Iterator[None]:
@@ -363,3 +372,31 @@ class Ledger:
             self._enter(job)
         self._settle(job, JobState.ABANDONED)
         self._counts.abandoned += 1
+
+
+class _Taking:
+    """``Ledger.taking``.
+
+    ``receive`` has a checkpoint behind the step that empties a place in the queue. A job taken only
+    after it would still be queued when the next one is put into its place: one more than there are
+    places. So the job leaves the channel and is taken in one step.
+    """
+
+    def __init__(self, ledger: Ledger, jobs: trio.MemoryReceiveChannel[Job]) -> None:
+        self._ledger = ledger
+        self._jobs = jobs
+
+    def __aiter__(self) -> _Taking:
+        return self
+
+    async def __anext__(self) -> Job:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            try:
+                job = self._jobs.receive_nowait()
+            except trio.WouldBlock:
+                job = await self._jobs.receive()  # straight from its sender's hand
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
+        self._ledger.take(job)
+        return job

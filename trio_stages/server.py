@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .connection import Connection
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .connection import Respond
@@ -51,18 +52,21 @@ async def serve_http(
     """
     settings = telemetry.settings
     places = trio.Semaphore(settings.max_connections + RESERVE)
+    turns = Turns()
 
     async def serve(stream: trio.abc.Stream) -> None:
         telemetry.connections += 1
         try:
-            await Connection(stream, settings, telemetry).serve(respond)
+            await Connection(stream, settings, telemetry, turns).serve(respond)
         finally:
             telemetry.connections -= 1
             places.release()
 
     async def turn_away(stream: trio.abc.Stream) -> None:
         try:
-            await Connection(stream, settings, telemetry).turn_away(respond, RESERVE_TIMEOUT_S)
+            await Connection(stream, settings, telemetry, turns).turn_away(
+                respond, RESERVE_TIMEOUT_S
+            )
         finally:
             places.release()
 

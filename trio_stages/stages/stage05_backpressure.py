@@ -66,9 +66,8 @@ async def worker(
 ) -> None:
     """Process jobs one after the other, until cancelled."""
     ledger, settings = telemetry.ledger, telemetry.settings
-    async for job in jobs:
+    async for job in ledger.taking(jobs):
         with ledger.settling(job):
-            ledger.take(job)
             await trio.sleep(settings.work_s)
             async with lock:
                 ledger.apply(job, partial(balances.add, job.event.user))

@@ -112,9 +112,8 @@ async def worker(
 ) -> None:
     """Process jobs one after the other, until cancelled."""
     async with jobs:
-        async for job in jobs:
+        async for job in ledger.taking(jobs):
             with ledger.settling(job):
-                ledger.take(job)
                 await process(number, job)
 
 
