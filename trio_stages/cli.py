@@ -76,13 +76,17 @@ def _print_ladder() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("stage", "pain", "idea", "file", title="The ladder", title_justify="left")
+    table = Table(title="The ladder", title_justify="left")
+    table.add_column("stage")
+    table.add_column("pain")
+    table.add_column("idea")
+    table.add_column("file", no_wrap=True)
     for stage in LADDER:
         table.add_row(str(stage.number), stage.pain, stage.idea, f"{stage.name}.py")
     console = Console()
     console.print(table)
-    console.print("python -m trio_stages 6        run stage 6 until Ctrl-C", highlight=False)
-    console.print("python -m trio_stages diff 5 6 show what it adds", highlight=False)
+    console.print("python -m trio_stages 6          run stage 6 until Ctrl-C", highlight=False)
+    console.print("python -m trio_stages diff 5 6   show what it adds", highlight=False)
 
 
 def _print_lesson(before: Stage, after: Stage) -> None:

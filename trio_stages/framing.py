@@ -5,8 +5,10 @@ Rules:
 1. No I/O and no clock here: bytes go in through ``feed``, requests come out of ``next_request``.
 2. A request comes out when its last byte is in; the bytes behind it stay for the next one.
 3. After a refusal nothing more is read: no neighbour's request is ever misread.
-4. At most ``max_header_bytes`` of a head and ``max_body_bytes`` of a body are ever kept; each byte
-   is looked at a bounded number of times, also when it comes alone.
+4. At most ``max_header_bytes`` of a head and ``max_body_bytes`` of a body are ever kept (of one in
+   chunks a fixed multiple of both); each byte is looked at a bounded number of times, also when it
+   comes alone.
+5. The same bytes have the same fate, in whatever pieces they come.
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ class RequestReader:
         self._max_body_bytes = max_body_bytes
         self._buffer = bytearray()
         self._searched = 0  # no end of head before this offset
+        self._speaks_http = False  # the request line is one
         self._head: Head | None = None  # parsed, its body still to come
         self._chunks: ChunkedBody | None = None
         self._eof = False
@@ -130,23 +133,26 @@ class RequestReader:
         while buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request
             del buffer[:2]
             self._searched = 0
-        end = buffer.find(b"\r\n\r\n", self._searched)
+        end = buffer.find(b"\r\n\r\n", self._searched, self._max_header_bytes)
         if end < 0:
             self._check_unfinished_head()
             self._searched = max(0, len(buffer) - 3)
             return None
         size = end + 4
-        if size > self._max_header_bytes:
-            raise Refused(replies.HEADERS_TOO_LARGE)
         raw = bytes(buffer[:size])
         del buffer[:size]
         self._searched = 0
+        self._speaks_http = False
         head = HEADS.recall(raw)
         if head is None:
             head, reader = parse_head(raw)
             HEADS.consider(raw, head)
             if head.chunked:
-                self._chunks = ChunkedBody(reader, self._max_body_bytes)
+                self._chunks = ChunkedBody(
+                    reader,
+                    max_body_bytes=self._max_body_bytes,
+                    max_trailer_bytes=self._max_header_bytes,
+                )
         return head
 
     def _check_unfinished_head(self) -> None:
@@ -156,15 +162,16 @@ class RequestReader:
             return
         if self._eof:
             raise Refused(replies.INVALID_HTTP)
+        start, end = max(0, self._searched - 1), min(len(buffer), self._max_header_bytes)
         # A CR at the very end may yet get its LF.
-        lax = LAX.search(buffer, max(0, self._searched - 1))
-        if lax and not (lax.group() == b"\r" and lax.end() == len(buffer)):
+        lax = LAX.search(buffer, start, end)
+        if lax and not (lax.group() == b"\r" and lax.end() == end):
             raise Refused(replies.INVALID_HTTP)
-        if buffer.find(b"\r\n", max(0, self._searched - 1)) >= 0 and not _REQUEST_LINE.match(
-            buffer
-        ):
-            raise Refused(replies.INVALID_HTTP)
-        if len(buffer) > self._max_header_bytes:
+        if not self._speaks_http and buffer.find(b"\r\n", start, end) >= 0:
+            if not _REQUEST_LINE.match(buffer):
+                raise Refused(replies.INVALID_HTTP)
+            self._speaks_http = True
+        if len(buffer) > end:
             raise Refused(replies.HEADERS_TOO_LARGE)
 
     def _next_body(self, head: Head) -> bytes | None:

@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -65,7 +66,8 @@ def parse_head(raw: bytes) -> tuple[Head, h11.Connection]:
     """
     if LAX.search(raw):
         raise Refused(replies.INVALID_HTTP)
-    reader = h11.Connection(h11.SERVER, max_incomplete_event_size=len(raw) + 1)
+    # The limits are ours: h11's would depend on how the lines of a chunked body were split.
+    reader = h11.Connection(h11.SERVER, max_incomplete_event_size=sys.maxsize)
     reader.receive_data(raw)
     try:
         request = reader.next_event()
@@ -80,15 +82,14 @@ def parse_head(raw: bytes) -> tuple[Head, h11.Connection]:
         raise Refused(replies.HEADERS_TOO_LARGE)
     length: int | None = None
     chunked = expects_continue = upgrade = False
-    keep_alive = not http_1_0
+    options: set[bytes] = set()
     for name, value in request.headers:
         if name == b"content-length":
             length = int(value)
         elif name == b"transfer-encoding":
             chunked = True
         elif name == b"connection":
-            options = [option.strip() for option in value.lower().split(b",")]
-            keep_alive = b"close" not in options and (keep_alive or b"keep-alive" in options)
+            options.update(option.strip() for option in value.lower().split(b","))
         elif name == b"expect" and not http_1_0:  # RFC 9110, 10.1.1: HTTP/1.0 does not know it
             if value.lower() != b"100-continue":
                 raise Refused(replies.EXPECTATION_FAILED)
@@ -98,6 +99,7 @@ def parse_head(raw: bytes) -> tuple[Head, h11.Connection]:
     # RFC 9112, 6.1: both lengths, or chunks from an HTTP/1.0 client, are how requests are smuggled.
     if chunked and (length is not None or http_1_0):
         raise Refused(replies.INVALID_HTTP)
+    keep_alive = b"close" not in options and (not http_1_0 or b"keep-alive" in options)
     path = request.target.partition(b"?")[0]
     if not path.startswith(b"/"):
         path = _ABSOLUTE_FORM.sub(b"", path, count=1) or b"/"
@@ -116,7 +118,7 @@ def parse_head(raw: bytes) -> tuple[Head, h11.Connection]:
 
 def refuse(error: h11.RemoteProtocolError) -> NoReturn:
     """h11's verdict as the contract's reply."""
-    by_status = {431: replies.HEADERS_TOO_LARGE, 501: replies.UNKNOWN_TRANSFER_CODING}
+    by_status = {501: replies.UNKNOWN_TRANSFER_CODING}
     raise Refused(by_status.get(error.error_status_hint, replies.INVALID_HTTP)) from None
 
 
