@@ -29,7 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(words)
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()  # here, where a reader that has gone is no error
     except UsageError as error:
         print(f"trio_stages: {error}", file=sys.stderr)
         return USAGE

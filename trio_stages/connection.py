@@ -33,6 +33,8 @@ RECEIVE_BYTES = 65_536
 # How long, and how much, a refused client may go on sending before the connection is cut.
 LINGER_S = 1.0
 LINGER_BYTES = 4 * 1_048_576
+# How long a graceful stop waits for a request that was on its way over an idle connection.
+LAST_CALL_S = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +74,11 @@ class Connection:
         self._reader = RequestReader(
             max_header_bytes=settings.max_header_bytes, max_body_bytes=settings.max_body_bytes
         )
-        self._scope = trio.CancelScope()
+        # The header timeout runs from the accept, whether or not a first byte comes.
+        self._scope = trio.CancelScope(deadline=trio.current_time() + settings.header_timeout)
         # What the deadline is for; None while we are not waiting for the client to send.
         self._owed: Phase | None = Phase.HEAD
+        self._last = False
 
     async def serve(self, respond: Respond) -> None:
         """Answer requests until one side ends the connection, then close it.
@@ -85,16 +89,28 @@ class Connection:
             respond: answers one request.
         """
         try:
-            # The header timeout runs from the accept, whether or not a first byte comes.
-            self._scope.deadline = trio.current_time() + self._timeouts[Phase.HEAD]
             with self._scope:
                 await self._converse(respond)
             if self._scope.cancelled_caught and self._owed in (Phase.HEAD, Phase.BODY):
                 await self._refuse(replies.REQUEST_TIMEOUT)
+            elif self._last:
+                await self._linger()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client has gone; that is its right at any byte
         finally:
             await trio.aclose_forcefully(self._stream)
+
+    def finish(self) -> None:
+        """Make the request that is under way, or comes within the last call, the last one.
+
+        For a graceful stop: its reply says ``Connection: close``. A client may have sent a request
+        in full just before; an idle connection is closed only when no such thing turns up.
+        """
+        self._last = True
+        if self._reader.phase is Phase.IDLE and self._owed is not None:
+            last_call = trio.current_time() + LAST_CALL_S
+            self._owed = Phase.IDLE
+            self._scope.deadline = min(self._scope.deadline, last_call)
 
     async def turn_away(self, respond: Respond, timeout_s: float) -> None:
         """Answer one request for ``/health``, and anything else with "too many connections".
@@ -141,8 +157,7 @@ class Connection:
         await trio.sleep_forever()  # it sends on without waiting for replies, so it is there
 
     async def _converse(self, respond: Respond) -> None:
-        keep_alive = True
-        while keep_alive:
+        while True:
             try:
                 request = await self._receive_request()
             except Refused as refused:
@@ -156,10 +171,12 @@ class Connection:
             except Exception:
                 log.exception("a request could not be answered")
                 reply = replies.INTERNAL_ERROR
-            await self._send(reply, request.head)
-            keep_alive = request.head.keep_alive and not reply.close
-        if self._reader.buffered_bytes:
-            await self._linger()
+            head = replace(request.head, keep_alive=False) if self._last else request.head
+            await self._send(reply, head)
+            if reply.close or not head.keep_alive:
+                break
+        if request.head.keep_alive or self._reader.buffered_bytes:
+            await self._linger()  # the client may be sending its next request
 
     async def _receive_request(self) -> Request | None:
         """The next complete request, or None if the client has ended the connection."""
@@ -173,6 +190,10 @@ class Connection:
             if reader.continue_due():
                 await self._stream.send_all(replies.CONTINUE)
             reader.feed(await self._stream.receive_some(RECEIVE_BYTES))
+        if self._scope.cancel_called:
+            # Complete at the very moment of its timeout: the timeout stands, for from here on a
+            # cancellation would hit the answer and not the client.
+            await trio.lowlevel.checkpoint()
         self._owed = None
         self._scope.deadline = math.inf
         return request

@@ -116,6 +116,19 @@ class Histogram:
             counts, longest = self._counts.copy(), self._max
         return _quantile(list(accumulate(counts)), longest, q)
 
+    def cumulative(self, powers: range) -> list[int]:
+        """How many durations were shorter than each of these powers of two, in seconds.
+
+        Exact, because every power of two is the edge of a bucket.
+
+        Args:
+            powers: exponents from ``LOWEST`` to ``HIGHEST``; ``range(-3, 2)`` is 1/8 s to 2 s.
+        """
+        with self._lock:
+            counts = self._counts.copy()
+        up_to = list(accumulate(counts))
+        return [up_to[(power - LOWEST) * PARTS] for power in powers]
+
     def statistics(self) -> HistogramStatistics:
         """All figures of one instant."""
         with self._lock:

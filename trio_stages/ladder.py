@@ -82,5 +82,17 @@ LADDER = (
         "everybody waits for the same lock",
         "a sharded map, a lock for each shard",
     ),
+    Stage(
+        9,
+        "stage09_metrics",
+        "what happens inside, nobody can see from outside",
+        "metrics that are not themselves a hot lock",
+    ),
+    Stage(
+        10,
+        "stage10_shutdown",
+        "a stop loses what is queued",
+        "a graceful stop: reverse order, drain, deadline",
+    ),
 )
 STAGES = {stage.number: stage for stage in LADDER}

@@ -51,6 +51,7 @@ class Settings:
     hold_ms: float = 0.0
     state: Literal["mutex", "rwlock", "sharded", "per-user"] = "mutex"
     shards: int = 0
+    drain_timeout: float = 10.0
 
     @property
     def work_s(self) -> float:
@@ -166,6 +167,7 @@ OPTIONS = (
         7,
     ),
     Option("shards", _number(int, 1, 65_536), "locks of --state sharded", 7),
+    Option("drain_timeout", _seconds, "s for a graceful stop", 10),
 )
 
 

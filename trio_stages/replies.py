@@ -90,6 +90,8 @@ def _error(status: int, reason: str, *, close: bool = False, **headers: str) -> 
 ACCEPTED = json_reply(202, {"status": "accepted"})
 PROCESSED = json_reply(200, {"status": "accepted"})
 HEALTHY = json_reply(200, {"status": "ok"})
+STOPPING = json_reply(503, {"status": "stopping"}, http_error=True)
+SHUTTING_DOWN = json_reply(503, {"status": "rejected", "reason": "shutting_down"}, close=True)
 
 INVALID_HTTP = _error(400, "invalid_http", close=True)
 NOT_FOUND = _error(404, "not_found")

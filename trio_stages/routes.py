@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
 from . import replies
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from .connection import Client, Respond
     from .framing import Request
+    from .metrics import Metrics
     from .replies import Reply
     from .telemetry import Telemetry
 
@@ -33,6 +37,7 @@ class Routes:
         telemetry: of the stage.
         on_event: answers a complete POST to an event path.
         balances: for ``GET /balances``; None where the stage has none.
+        metrics: for ``GET /metrics``; None where the stage has none.
     """
 
     def __init__(
@@ -40,10 +45,12 @@ class Routes:
         telemetry: Telemetry,
         on_event: Respond,
         balances: ReadBalances | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._telemetry = telemetry
         self._on_event = on_event
         self._balances = balances
+        self._metrics = metrics
 
     async def respond(self, request: Request, client: Client) -> Reply:
         """Answer a request."""
@@ -52,29 +59,46 @@ class Routes:
             if head.method == b"POST":
                 return await self._on_event(request, client)
             return replies.POST_ONLY
-        known = head.path in (b"/health", b"/stats") or (
-            self._balances is not None
-            and (head.path == b"/balances" or head.path.startswith(b"/balances/"))
-        )
-        if not known:
+        read = self._reader_of(head.path)
+        if read is None:
             return replies.NOT_FOUND
         if head.method not in (b"GET", b"HEAD"):
             return replies.GET_ONLY
-        return await self._read(head.path)
+        return await read()
 
-    async def _read(self, path: bytes) -> Reply:
+    def _reader_of(self, path: bytes) -> Callable[[], Awaitable[Reply]] | None:
+        """What answers a GET of this path, if it exists here."""
         if path == b"/health":
-            return replies.HEALTHY
+            return self._health
         if path == b"/stats":
-            return replies.json_reply(200, self._telemetry.stats())
-        assert self._balances is not None
+            return self._stats
+        if path == b"/metrics" and self._metrics is not None:
+            return self._metrics.reply
+        if self._balances is None:
+            return None
         if path == b"/balances":
-            return replies.json_reply(200, await self._balances.snapshot())
-        try:
-            user = unquote_to_bytes(path.removeprefix(b"/balances/")).decode()
-        except UnicodeDecodeError:
-            return replies.NOT_FOUND  # no event can have named such a user
-        balance = await self._balances.get(user)
-        if balance is None:
-            return replies.NOT_FOUND
-        return replies.json_reply(200, {"user": user, "balance": balance})
+            return partial(_all_balances, self._balances)
+        if path.startswith(b"/balances/"):
+            return partial(_one_balance, self._balances, path.removeprefix(b"/balances/"))
+        return None
+
+    async def _health(self) -> Reply:
+        return replies.STOPPING if self._telemetry.draining else replies.HEALTHY
+
+    async def _stats(self) -> Reply:
+        return replies.json_reply(200, self._telemetry.stats())
+
+
+async def _all_balances(balances: ReadBalances) -> Reply:
+    return replies.json_reply(200, await balances.snapshot())
+
+
+async def _one_balance(balances: ReadBalances, quoted: bytes) -> Reply:
+    try:
+        user = unquote_to_bytes(quoted).decode()
+    except UnicodeDecodeError:
+        return replies.NOT_FOUND  # no event can have named such a user
+    balance = await balances.get(user)
+    if balance is None:
+        return replies.NOT_FOUND
+    return replies.json_reply(200, {"user": user, "balance": balance})

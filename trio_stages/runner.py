@@ -8,6 +8,7 @@ sealed, so that nothing is applied behind our back, and the process leaves.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 
 # How long after a stop a thread may still run.
 GIVE_UP_S = 2.0
+# Between a drain's deadline, when what is left is cancelled and counted, and giving up on threads
+# that do not return even then.
+DRAIN_MARGIN_S = 0.5
 
 OK, FAILED, USAGE, ABANDONED = range(4)
 
 log = logging.getLogger(__name__)
 
-#: ``serve(listener, telemetry, *, task_status)``, as every stage has it.
+#: ``serve(listener, telemetry, *, task_status)``, as every stage has it. What it may hand to
+#: ``task_status.started`` is a function that stops it gracefully.
 Serve = Callable[..., Awaitable[None]]
 
 
@@ -71,9 +76,12 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         OSError: the name is unknown, or the port is taken or not for us.
     """
-    family, _, _, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except UnicodeError:  # no name can be spelt like that
+        raise OSError(errno.EINVAL, "not a host name") from None
     # The kernel's own bound: a flood that opens all its connections at once is not to be dropped
     # before we have seen it.
     return socket.create_server(address[:2], family=family, backlog=socket.SOMAXCONN)
@@ -84,15 +92,22 @@ async def _serve(serve: Serve, listening: socket.socket, last_words: _LastWords)
     host, port = listening.getsockname()[:2]
     listening.setblocking(False)
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
+    stop_gracefully: Callable[[], None] | None = None
     with trio.CancelScope() as scope:
 
         def stop() -> None:
-            last_words.due_in(GIVE_UP_S)
-            scope.cancel()
+            nonlocal stop_gracefully
+            if stop_gracefully is None:
+                last_words.due_in(GIVE_UP_S)
+                scope.cancel()
+            else:
+                last_words.due_in(telemetry.settings.drain_timeout + DRAIN_MARGIN_S)
+                stop_gracefully()
+                stop_gracefully = None  # a second signal has no patience left
 
         with stop_on_signals(stop):
             async with listener, trio.open_nursery() as nursery:
-                await nursery.start(serve, listener, telemetry)
+                stop_gracefully = await nursery.start(serve, listener, telemetry)
                 where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
                 _print(f"stage {telemetry.settings.stage} listening on http://{where}")
 
@@ -106,11 +121,12 @@ class _LastWords:
         self._timer: threading.Timer | None = None
 
     def due_in(self, timeout_s: float) -> None:
-        """Leave the process in ``timeout_s`` at the latest."""
-        if self._timer is None:
-            self._timer = threading.Timer(timeout_s, self._give_up)
-            self._timer.daemon = True
-            self._timer.start()
+        """Leave the process in ``timeout_s``, unless all is said before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(timeout_s, self._give_up)
+        self._timer.daemon = True
+        self._timer.start()
 
     def say(self) -> int:
         """Close the books, print the final line, and return the exit status."""
@@ -126,7 +142,7 @@ class _LastWords:
 
     def _give_up(self) -> None:
         status = self.say()
-        log.error("gave up a thread that still ran %.1f s after the stop", GIVE_UP_S)
+        log.error("gave up a thread that still ran after the stop")
         sys.stdout.flush()
         os._exit(status)
 

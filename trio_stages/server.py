@@ -15,6 +15,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import trio
+from trio_util import move_on_when
 
 from .connection import Connection
 from .turns import Turns
@@ -29,6 +30,10 @@ RESERVE_TIMEOUT_S = 1.0
 # serve_listeners), and how long to give them.
 OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 OUT_OF_RESOURCES_PAUSE_S = 0.1
+# No connection for this long after a graceful stop: the kernel has none queued.
+BACKLOG_S = 0.02
+# And whatever it goes on queueing, this long after the stop the listener is closed.
+LAST_ACCEPT_S = 0.25
 
 log = logging.getLogger(__name__)
 
@@ -39,44 +44,67 @@ async def serve_http(
     listener: Listener,
     respond: Respond,
     telemetry: Telemetry,
+    stop: trio.Event | None = None,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve HTTP until cancelled; then every connection is closed at once.
+    """Serve HTTP until told to stop, gracefully, or until cancelled: then all is closed at once.
+
+    A graceful stop takes the connections that the kernel has queued, closes the listener, lets
+    each connection finish the request that is under way, and returns when all are closed.
 
     Args:
-        listener: bound and listening; the caller closes it.
+        listener: bound and listening.
         respond: answers one request.
         telemetry: for settings and counters.
+        stop: set for a graceful stop; None where there is no such thing.
         task_status: told when connections are being accepted.
     """
     settings = telemetry.settings
     places = trio.Semaphore(settings.max_connections + RESERVE)
     turns = Turns()
+    connections: set[Connection] = set()
 
-    async def serve(stream: trio.abc.Stream) -> None:
-        telemetry.connections += 1
+    async def serve(connection: Connection) -> None:
         try:
-            await Connection(stream, settings, telemetry, turns).serve(respond)
+            await connection.serve(respond)
         finally:
             telemetry.connections -= 1
+            connections.discard(connection)
             places.release()
 
-    async def turn_away(stream: trio.abc.Stream) -> None:
+    async def turn_away(connection: Connection) -> None:
         try:
-            await Connection(stream, settings, telemetry, turns).turn_away(
-                respond, RESERVE_TIMEOUT_S
-            )
+            await connection.turn_away(respond, RESERVE_TIMEOUT_S)
         finally:
             places.release()
+
+    def admit(stream: trio.abc.Stream) -> None:
+        connection = Connection(stream, settings, telemetry, turns)
+        if telemetry.connections < settings.max_connections:
+            telemetry.connections += 1
+            connections.add(connection)
+            nursery.start_soon(serve, connection)
+        else:
+            nursery.start_soon(turn_away, connection)
 
     async with trio.open_nursery() as nursery:
         task_status.started()
-        while True:
-            await places.acquire()
-            stream = await accept(listener)
-            full = telemetry.connections >= settings.max_connections
-            nursery.start_soon(turn_away if full else serve, stream)
+        async with move_on_when(trio.sleep_forever if stop is None else stop.wait):
+            while True:
+                await places.acquire()
+                admit(await accept(listener))
+        with trio.move_on_after(LAST_ACCEPT_S):
+            while places.value:
+                with trio.move_on_after(BACKLOG_S) as quiet:
+                    stream = await accept(listener)
+                if quiet.cancelled_caught:
+                    break
+                places.acquire_nowait()
+                admit(stream)
+        await listener.aclose()
+        for connection in connections:
+            connection.finish()
 
 
 async def accept(listener: Listener) -> trio.abc.Stream:

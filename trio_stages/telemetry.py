@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .options import Settings
 
 RETRY_AFTER_S = (1, 60)
+# What the stages before have nothing to say about; the final line has it all the same, as zeros.
+FIRST_STAGE = {"queue_delay_ms": 5, "drain_rate_per_s": 5, "lock": 7}
 
 
 def _ms(seconds: float) -> float:
@@ -44,6 +46,7 @@ class Telemetry:
         self.connections = 0
         self.connections_refused = 0
         self.draining = False
+        self._processed_before_drain = 0
         #: Reads all balances without waiting for a lock; for the final line.
         self.peek_balances: Callable[[], dict[str, int]] = dict
         self._clock = clock
@@ -55,6 +58,12 @@ class Telemetry:
             one_lock=settings.state in ("mutex", "rwlock"),
         )
 
+    def begin_draining(self) -> None:
+        """A graceful stop has begun: readiness turns, and new events are refused."""
+        if not self.draining:
+            self.draining = True
+            self._processed_before_drain = self.ledger.statistics().processed
+
     def retry_after_s(self) -> int:
         """How long until what is queued now is done: queued ÷ drain rate, whole seconds."""
         rate_per_s = self.ledger.drain_rate_per_s() or self._configured_rate_per_s
@@ -62,7 +71,11 @@ class Telemetry:
         return min(longest, max(shortest, math.ceil(self.ledger.queued / rate_per_s)))
 
     def stats(self) -> dict[str, Any]:
-        """The contract's ``/stats``; zeros where the stage has nothing to measure."""
+        """The contract's ``/stats``."""
+        stage = self.settings.stage
+        return {k: v for k, v in self._all().items() if stage >= FIRST_STAGE.get(k, 1)}
+
+    def _all(self) -> dict[str, Any]:
         settings = self.settings
         ledger = self.ledger.statistics()
         lock = self.lock.statistics()
@@ -97,11 +110,18 @@ class Telemetry:
         }
 
     def final(self) -> dict[str, Any]:
-        """``stats`` and what proves that every effect was counted once."""
-        return self.stats() | {
+        """``stats`` with the keys of every stage, and what proves that every effect was counted once.
+
+        After a graceful stop also ``drained``: the jobs that were finished after it began.
+        """
+        ledger = self.ledger.statistics()
+        final = self._all() | {
             "balances_total": sum(self.peek_balances().values()),
-            "processed_amount": self.ledger.statistics().processed_amount,
+            "processed_amount": ledger.processed_amount,
         }
+        if self.draining:
+            final["drained"] = ledger.processed - self._processed_before_drain
+        return final
 
 
 def _summary_ms(times: HistogramStatistics) -> dict[str, float]:

@@ -5,7 +5,7 @@ Idea: cut the map into shards and let a stable hash of the user say which; only 
 shard wait for each other. The map and its locks come from ``open_balances`` as before, so that
 ``--state`` compares them at the same workload; what is new is ``state/sharded.py``.
 Still hurts: one hot user is still one hot lock. And what happens inside, nobody can see from
-outside; a stop loses what is queued.
+outside.
 """
 
 from __future__ import annotations

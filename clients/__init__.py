@@ -1,0 +1,23 @@
+"""Clients that show what a stage does; each runs as ``python -m clients.NAME`` from a checkout.
+
+Commands:
+
+- ``slow``      twenty silent connections, and a good client beside them: is it answered?
+- ``garbage``   the malformed catalogue, one row a mistake: what does the server reply?
+- ``stress``    the document's load for a stage, the model's figures beside it, the ledger
+- ``suite``     every stage in turn under ``stress``, one table
+
+What they are made of, bottom up:
+
+- ``replies``      a reply from its bytes, without a socket
+- ``http``         a small, fast HTTP/1.1 client: bytes out, one reply in
+- ``loads``        what is sent: the document's load for every stage, as data
+- ``flood``        ``run_load``: send a load, keep the outcome of every request
+- ``drain``        ``watch_drain``: how fast the backlog goes away
+- ``prediction``   the model's figures for a server as it is configured
+- ``ledgercheck``  the client's list of events against the server's balances and counters
+- ``spawn``        a server of one's own, always stopped
+- ``report``       all of it for people, and as JSON
+- ``catalogue``    the malformed requests, as data
+- ``command``      what the commands share: options, exit status, progress
+"""
