@@ -32,6 +32,7 @@ class Settings:
     stage: int
     host: str = "127.0.0.1"
     port: int = 8080
+    server: Literal["trio", "hypercorn"] = "trio"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     max_connections: int = 1000
@@ -141,6 +142,7 @@ class Option:
 OPTIONS = (
     Option("host", str, "address to listen on"),
     Option("port", _number(int, 0, 65_535), "port to listen on; 0: any free one"),
+    Option("server", _one_of("trio", "hypercorn"), "who owns the connections", 3),
     Option("log_level", _one_of("debug", "info", "warning", "error"), "least level that is logged"),
     Option("log_format", _one_of("text", "json"), "a line per record on stderr, text or JSON"),
     Option("max_connections", _positive, "further ones get 503 and a close", 3),

@@ -33,7 +33,7 @@ class Reply:
         http_error: whether the ledger counts it among ``http_errors``.
     """
 
-    __slots__ = ("_start", "_tail", "body", "close", "http_error", "reason", "status")
+    __slots__ = ("_start", "_tail", "body", "close", "fields", "http_error", "reason", "status")
 
     def __init__(
         self,
@@ -53,7 +53,9 @@ class Reply:
         self.http_error = http_error
         self._start = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
         fields = {"Content-Type": content_type, "Content-Length": str(len(body))} | (headers or {})
-        self._tail = "".join(f"{n}: {v}\r\n" for n, v in fields.items()).encode() + b"\r\n"
+        #: Header fields, less those that belong to the connection.
+        self.fields = [(name.encode(), value.encode()) for name, value in fields.items()]
+        self._tail = b"".join(b"%b: %b\r\n" % field for field in self.fields) + b"\r\n"
 
     def render(self, head: Head | None) -> bytes:
         """Return the bytes for the wire.

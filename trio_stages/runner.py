@@ -16,11 +16,14 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import trio
 
 from .logs import configure_logging
+from .options import UsageError
 from .signals import stop_on_signals
 from .telemetry import Telemetry
 
@@ -51,8 +54,13 @@ def run_stage(serve: Serve, settings: Settings) -> int:
 
     Returns:
         The exit status.
+
+    Raises:
+        UsageError: a server was asked for that is not installed.
     """
     configure_logging(settings)
+    if settings.server == "hypercorn" and find_spec("hypercorn") is None:
+        raise UsageError("--server: hypercorn is not installed; pip install 'trio-stages[asgi]'")
     try:
         listener = bind(settings.host, settings.port)
     except OSError as error:
@@ -62,7 +70,8 @@ def run_stage(serve: Serve, settings: Settings) -> int:
     last_words = _LastWords(Telemetry(settings))
     crashed = False
     try:
-        trio.run(_serve, serve, listener, last_words)
+        with listener:
+            trio.run(_serve, serve, listener, last_words)
     except Exception:
         log.exception("stage %d ended by an error of its own", settings.stage)
         crashed = True
@@ -90,8 +99,14 @@ def bind(host: str, port: int) -> socket.socket:
 async def _serve(serve: Serve, listening: socket.socket, last_words: _LastWords) -> None:
     telemetry = last_words.telemetry
     host, port = listening.getsockname()[:2]
-    listening.setblocking(False)
-    listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
+    if telemetry.settings.server == "hypercorn":
+        from .asgi import serve_hypercorn
+
+        start: Serve = partial(serve_hypercorn, serve, listening, telemetry)
+    else:
+        listening.setblocking(False)
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
+        start = partial(serve, listener, telemetry)
     stop_gracefully: Callable[[], None] | None = None
     with trio.CancelScope() as scope:
 
@@ -106,8 +121,8 @@ async def _serve(serve: Serve, listening: socket.socket, last_words: _LastWords)
                 stop_gracefully = None  # a second signal has no patience left
 
         with stop_on_signals(stop):
-            async with listener, trio.open_nursery() as nursery:
-                stop_gracefully = await nursery.start(serve, listener, telemetry)
+            async with trio.open_nursery() as nursery:
+                stop_gracefully = await nursery.start(start)
                 where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
                 _print(f"stage {telemetry.settings.stage} listening on http://{where}")
 

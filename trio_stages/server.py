@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 from trio_util import move_on_when
@@ -37,7 +37,17 @@ LAST_ACCEPT_S = 0.25
 
 log = logging.getLogger(__name__)
 
-Listener = trio.abc.Listener[trio.abc.Stream]
+
+class Gateway(Protocol):
+    """What may stand in for a listener: a host that owns the connections itself (``asgi.py``)."""
+
+    async def serve(
+        self, respond: Respond, stop: trio.Event | None, *, task_status: trio.TaskStatus[None]
+    ) -> None:
+        """Answer requests with ``respond`` until told to stop, or cancelled."""
+
+
+Listener = trio.abc.Listener[trio.abc.Stream] | Gateway
 
 
 async def serve_http(
@@ -54,12 +64,15 @@ async def serve_http(
     each connection finish the request that is under way, and returns when all are closed.
 
     Args:
-        listener: bound and listening.
+        listener: bound and listening, or another host of the connections.
         respond: answers one request.
         telemetry: for settings and counters.
         stop: set for a graceful stop; None where there is no such thing.
         task_status: told when connections are being accepted.
     """
+    if not isinstance(listener, trio.abc.Listener):
+        await listener.serve(respond, stop, task_status=task_status)
+        return
     settings = telemetry.settings
     places = trio.Semaphore(settings.max_connections + RESERVE)
     turns = Turns()
@@ -107,7 +120,7 @@ async def serve_http(
             connection.finish()
 
 
-async def accept(listener: Listener) -> trio.abc.Stream:
+async def accept(listener: trio.abc.Listener[trio.abc.Stream]) -> trio.abc.Stream:
     """Return the next connection; wait while the process is out of file descriptors."""
     while True:
         try:

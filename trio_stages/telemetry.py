@@ -110,7 +110,7 @@ class Telemetry:
         }
 
     def final(self) -> dict[str, Any]:
-        """``stats`` with the keys of every stage, and what proves that every effect was counted once.
+        """``stats`` with the keys of all stages, and the proof that every effect was counted once.
 
         After a graceful stop also ``drained``: the jobs that were finished after it began.
         """

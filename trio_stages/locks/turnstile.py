@@ -10,10 +10,10 @@ Rules:
 
 That new readers queue up behind a writer who waits is the turnstile of the no-starve
 readers-writers solution in Downey's "The Little Book of Semaphores" (section 4.2). His is made of
-semaphores, and ours of a queue, because a semaphore is only as fair as those who wake up: a
-``threading.Lock`` promises no order, and a thread that lets go of one and asks again at once gets
-it before a sleeping thread has woken up, every time. Here the place is handed to the one whose turn
-it is before anybody wakes up.
+semaphores, and ours of a queue, because a semaphore may be no fairer than a race: a
+``threading.Lock`` promises no order, and a thread that lets go of one and asks again at once mostly
+has it back before the one that slept has woken up. Here the place is handed to the one whose turn
+it is, and then that one is woken up.
 
 Nothing here waits or knows of threads or tasks: ``threads.py`` and ``tasks.py`` wait, each in its
 own way, and in ``threads.py`` a mutex keeps every call whole.

@@ -160,9 +160,10 @@ async def serve(
     with ledger.dropping(receive_jobs), metrics.loop_lag.watching(), trio.CancelScope() as drain:
 
         def stop_gracefully() -> None:
-            telemetry.begin_draining()
-            drain.deadline = trio.current_time() + settings.drain_timeout
-            stop.set()
+            if not stop.is_set():
+                telemetry.begin_draining()
+                drain.deadline = trio.current_time() + settings.drain_timeout
+                stop.set()
 
         async with trio.open_nursery() as background:
             background.start_soon(heartbeat)

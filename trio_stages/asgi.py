@@ -1,0 +1,269 @@
+"""The same stages under Hypercorn: an ASGI application whose lifespan is the stage.
+
+``python -m trio_stages 10 --server hypercorn`` hosts it with our own signal handling, for
+Hypercorn's would lose what is queued; ``hypercorn -k trio trio_stages.asgi:app`` takes the stage
+from ``TRIO_STAGES_STAGE`` and its options from the environment.
+
+The stage runs in the lifespan's task and believes that it serves a listener: ``Gateway`` takes the
+listener's place, gets the stage's ``respond``, and every ASGI request goes through it. What the
+connections are held to (most timeouts, framing errors, the limit on connections) is Hypercorn's
+business here; ``docs/hypercorn.md`` lists the differences.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import trio
+
+from . import replies
+from .framing import Head, Request
+from .ladder import STAGES
+from .options import UsageError, parse_settings
+from .telemetry import Telemetry
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from hypercorn.typing import ASGIFramework
+
+    from .connection import Respond
+    from .replies import Reply
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    Serve = Callable[..., Awaitable[None]]
+
+FIRST_STAGE = 3  # the earlier ones speak to sockets themselves
+
+# Once the stage has drained, how long Hypercorn may take to close its connections. Now and then it
+# keeps one for the whole of its graceful timeout.
+CLOSE_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Stands where a stage expects its listener; hands it the requests of an ASGI server."""
+
+    def __init__(self) -> None:
+        self.respond: Respond | None = None
+        self._in_flight = 0
+        self._quiet = trio.Event()
+
+    async def serve(
+        self,
+        respond: Respond,
+        stop: trio.Event | None,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Answer requests until told to stop, then until those under way are answered."""
+        self.respond = respond
+        task_status.started()
+        if stop is None:
+            await trio.sleep_forever()
+            return
+        await stop.wait()
+        while self._in_flight:
+            self._quiet = trio.Event()
+            await self._quiet.wait()
+
+    async def answer(self, request: Request, client: AsgiClient) -> Reply:
+        """Let the stage answer a request."""
+        assert self.respond is not None, "the server sent a request before the lifespan began"
+        self._in_flight += 1
+        try:
+            return await self.respond(request, client)
+        except Exception:
+            log.exception("a request could not be answered")
+            return replies.INTERNAL_ERROR
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._quiet.set()
+
+
+class AsgiClient:
+    """Whoever waits for the reply; Hypercorn says in ``receive`` when it has gone."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    async def gone(self) -> None:
+        """Return when the client has stopped sending or vanished."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+class Application:
+    """An ASGI 3 application that is one stage.
+
+    Args:
+        serve: the stage's.
+        telemetry: of the stage.
+    """
+
+    def __init__(self, serve: Serve, telemetry: Telemetry) -> None:
+        self.telemetry = telemetry
+        #: Stops the stage gracefully; None before the start-up, and where it cannot.
+        self.stop_gracefully: Callable[[], None] | None = None
+        self.stage_ended = trio.Event()
+        self._serve = serve
+        self._gateway = Gateway()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with trio.open_nursery() as nursery:
+            self.stop_gracefully = await nursery.start(self._run_stage)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            if self.stop_gracefully is None:
+                nursery.cancel_scope.cancel()
+            else:
+                self.stop_gracefully()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _run_stage(self, *, task_status: trio.TaskStatus[Callable[[], None] | None]) -> None:
+        try:
+            await self._serve(self._gateway, self.telemetry, task_status=task_status)
+        finally:
+            self.stage_ended.set()
+
+    async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
+        reply: Reply | None = None
+        body = bytearray()
+        with trio.move_on_after(self.telemetry.settings.body_timeout) as slow:
+            more = True
+            while more and reply is None:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                if len(body) > self.telemetry.settings.max_body_bytes:
+                    reply = replies.PAYLOAD_TOO_LARGE
+        if slow.cancelled_caught:
+            reply = replies.REQUEST_TIMEOUT
+        if reply is None:
+            request = Request(head_of(scope), bytes(body))
+            reply = await self._gateway.answer(request, AsgiClient(receive))
+        if reply.http_error:
+            self.telemetry.ledger.http_error()
+        fields = [*reply.fields]
+        if reply.close or self.telemetry.draining:
+            fields.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": reply.status, "headers": fields})
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+def head_of(scope: Message) -> Head:
+    """What our own framing would have made of the head of this request."""
+    http_1_0 = scope["http_version"] == "1.0"
+    return Head(
+        method=scope["method"].encode(),
+        path=scope["raw_path"],
+        body_bytes=0,
+        chunked=False,
+        expects_continue=False,
+        keep_alive=not http_1_0,
+        http_1_0=http_1_0,
+        plain=True,
+    )
+
+
+async def serve_hypercorn(
+    serve: Serve,
+    listening: socket.socket,
+    telemetry: Telemetry,
+    *,
+    task_status: trio.TaskStatus[Callable[[], None] | None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Host a stage on Hypercorn until cancelled, or gracefully stopped.
+
+    Args:
+        serve: the stage's.
+        listening: owned from here on.
+        telemetry: of the stage.
+        task_status: told how to stop it gracefully, or None where the stage cannot.
+    """
+    import hypercorn.trio
+    from hypercorn.config import Config
+
+    settings = telemetry.settings
+    config = Config()
+    config.bind = [f"fd://{listening.detach()}"]
+    config.h11_max_incomplete_size = settings.max_header_bytes
+    config.keep_alive_timeout = settings.idle_timeout
+    config.keep_alive_max_requests = 2**62
+    config.include_server_header = False
+    config.errorlog = logging.getLogger("hypercorn")
+    config.errorlog.setLevel(logging.WARNING)  # that it runs, our own first line says
+    config.graceful_timeout = settings.drain_timeout
+    config.shutdown_timeout = settings.drain_timeout + 1
+    application = Application(serve, telemetry)
+    framework = cast("ASGIFramework", application)
+    stop = trio.Event()
+
+    def stop_gracefully() -> None:
+        assert application.stop_gracefully is not None
+        application.stop_gracefully()
+        stop.set()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(
+            partial(hypercorn.trio.serve, framework, config, shutdown_trigger=stop.wait)
+        )
+        task_status.started(stop_gracefully if application.stop_gracefully else None)
+        await application.stage_ended.wait()
+        nursery.cancel_scope.deadline = trio.current_time() + CLOSE_S
+
+
+class _FromEnvironment:
+    """``app``: made of the environment when the server starts it, not when it is imported."""
+
+    def __init__(self) -> None:
+        self._application: Application | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if self._application is None:
+            try:
+                self._application = application_from(os.environ)
+            except UsageError as error:
+                if scope["type"] != "lifespan":
+                    raise
+                await receive()
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+        await self._application(scope, receive, send)
+
+
+def application_from(environment: os._Environ[str] | dict[str, str]) -> Application:
+    """Make the application that ``TRIO_STAGES_STAGE`` and the other variables describe.
+
+    Raises:
+        UsageError: no such stage, or a bad value.
+    """
+    number = environment.get("TRIO_STAGES_STAGE", "")
+    if not number.isdecimal() or not FIRST_STAGE <= int(number) <= max(STAGES):
+        last = max(STAGES)
+        raise UsageError(f"TRIO_STAGES_STAGE: {number!r} is no stage from {FIRST_STAGE} to {last}")
+    module = STAGES[int(number)].load()
+    settings = parse_settings(int(number), module.DEFAULTS, [], environment)
+    return Application(module.serve, Telemetry(settings))
+
+
+app = _FromEnvironment()
