@@ -6,6 +6,7 @@ Commands:
 - ``garbage``   the malformed catalogue, one row a mistake: what does the server reply?
 - ``stress``    the document's load for a stage, the model's figures beside it, the ledger
 - ``suite``     every stage in turn under ``stress``, one table
+- ``pairs``     two stages or settings in turn under the same load, ratios pair by pair
 
 What they are made of, bottom up:
 

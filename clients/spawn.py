@@ -46,6 +46,11 @@ class Server:
         self.final: dict[str, Any] | None = None
         self.exit_status: int | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the server's process."""
+        return self._process.pid
+
     async def _started(self) -> None:
         with trio.move_on_after(START_S):
             while await self._read() and b"\n" not in self._output:

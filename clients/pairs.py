@@ -1,0 +1,111 @@
+"""``python -m clients.pairs 8 9``: two stages, or two settings, under the same load, in turn.
+
+Machines drift, so one figure after another proves little. Here A and B run alternately, each pair
+side by side in time, and what is quoted is the median of the ratios pair by pair: jobs per second
+of the backlog, requests per second, and the server's CPU time per request (read in /proc: Linux).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import statistics
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import command
+from .loads import LOADS, Load
+from .spawn import spawned
+from .stress import measure
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+PAIRS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of one side."""
+
+    drain_per_s: float
+    requests_per_s: float
+    cpu_us_per_request: float
+    ledger_ok: bool
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time that a process has used, in seconds, all its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def run_once(stage: int, load: Load, options: Sequence[str]) -> Run:
+    """Start a stage, send the load, let it drain, stop it."""
+    async with spawned(stage, options) as server:
+        before_s = cpu_s(server.pid)
+        report = await measure(stage, load, server.url)
+        used_s = cpu_s(server.pid) - before_s
+    return Run(
+        drain_per_s=(report.drain and report.drain.rate_per_s) or 0.0,
+        requests_per_s=report.result.throughput_per_s,
+        cpu_us_per_request=used_s / load.requests * 1e6,
+        ledger_ok=report.ok,
+    )
+
+
+def table(names: Sequence[str], runs: Sequence[Sequence[Run]]) -> str:
+    """The medians of both sides, and the median, lowest and highest ratio B / A, pair by pair."""
+    lines = [f"{'':22}{names[0]:>12}{names[1]:>12}   B / A, pair by pair"]
+    for figure in ("drain_per_s", "requests_per_s", "cpu_us_per_request"):
+        a, b = ([getattr(run, figure) for run in side] for side in runs)
+        row = f"{figure:22}{statistics.median(a):12,.1f}{statistics.median(b):12,.1f}"
+        if all(a):
+            ratios = sorted(y / x for x, y in zip(a, b, strict=True))
+            median = statistics.median(ratios)
+            row += f"   median {median:.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+        lines.append(row)
+    return "\n".join(lines)
+
+
+async def _command(options: argparse.Namespace, both: list[str]) -> int:
+    stages = (options.a, options.b)
+    load = LOADS[options.a]
+    if options.requests is not None:
+        load = dataclasses.replace(load, requests=options.requests)
+    extra = (options.a_options.split(), options.b_options.split())
+    runs: tuple[list[Run], list[Run]] = ([], [])
+    with command.progress() as update:
+        for pair in range(options.pairs):
+            sides = (0, 1) if pair % 2 == 0 else (1, 0)  # who goes first must not matter
+            for side in sides:
+                runs[side].append(await run_once(stages[side], load, [*both, *extra[side]]))
+            update("pairs", pair + 1, options.pairs)
+    names = [" ".join([f"stage {stage}", *more]) for stage, more in zip(stages, extra, strict=True)]
+    print(table(names, runs))
+    ok = all(run.ledger_ok for side in runs for run in side)
+    print("Ledger: OK in every run" if ok else "Ledger: differences, see clients.stress")
+    return 0 if ok else 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    parser = command.parser("pairs", "Compare two stages under the load of the first, in turn.")
+    parser.add_argument("a", type=int, choices=LOADS, metavar="A", help="a stage")
+    parser.add_argument("b", type=int, choices=LOADS, metavar="B", help="another, or the same")
+    parser.add_argument("--pairs", type=command.positive, default=PAIRS, metavar="N")
+    parser.add_argument("--requests", type=command.positive, metavar="N")
+    parser.add_argument("--a-options", default="", metavar="OPTIONS", help="of the server of A")
+    parser.add_argument("--b-options", default="", metavar="OPTIONS", help="of the server of B")
+    options = parser.parse_args(arguments[:split])
+    return command.run(partial(_command, options, arguments[split + 1 :]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
