@@ -11,7 +11,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trio_stages.histogram import LONGEST_S, SHORTEST_S, Histogram, HistogramStatistics
+from trio_stages.histogram import (
+    HIGHEST,
+    LONGEST_S,
+    LOWEST,
+    SHORTEST_S,
+    Histogram,
+    HistogramStatistics,
+)
 
 durations = st.floats(min_value=SHORTEST_S, max_value=LONGEST_S, exclude_max=True)
 
@@ -57,6 +64,16 @@ def test_the_statistics_are_the_quantiles(data: list[float]) -> None:
         p50=histogram.quantile(0.5),
         p99=histogram.quantile(0.99),
     )
+
+
+@given(st.lists(durations | st.sampled_from([2.0**power for power in range(-4, 5)]), max_size=50))
+@example([math.nextafter(0.25, 0), 0.25, math.nextafter(0.25, 1)])
+@example([0.0, LONGEST_S, LONGEST_S * 3])
+def test_how_many_were_shorter_than_a_power_of_two_is_exact(data: list[float]) -> None:
+    powers = range(LOWEST, HIGHEST + 1)
+    assert filled(*data).cumulative(powers) == [
+        sum(duration < 2.0**power for duration in data) for power in powers
+    ]
 
 
 def test_an_empty_histogram_is_all_zeros() -> None:

@@ -105,9 +105,10 @@ async def test_a_stream_of_readers_does_not_starve_a_writer(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stream)
         await trio.sleep(2.25)
-        async with lock.write() as acquisition:
-            # the last one of those before it came at 2.0 and stays until 3.0
-            assert acquisition.wait_s == 0.75
+        with trio.fail_after(9):
+            async with lock.write() as acquisition:
+                # the last one of those before it came at 2.0 and stays until 3.0
+                assert acquisition.wait_s == 0.75
         nursery.cancel_scope.cancel()
 
 
@@ -124,10 +125,10 @@ async def test_a_stream_of_writers_does_not_starve_a_reader(
         nursery.start_soon(stream)
         nursery.start_soon(stream)
         await trio.sleep(2.5)
-        async with lock.read() as acquisition:
-            assert (
-                acquisition.wait_s == 1.5
-            )  # the one inside until 3.0, the one before it until 4.0
+        with trio.fail_after(9):
+            async with lock.read() as acquisition:
+                # one writer is inside until 3.0, and the one that came before it until 4.0
+                assert acquisition.wait_s == 1.5
         nursery.cancel_scope.cancel()
 
 
@@ -268,15 +269,16 @@ async def test_random_cancellation_leaves_the_lock_working(
                     writers -= way == "write"
                     readers -= way == "read"
 
-    async with trio.open_nursery() as nursery:
-        for _ in range(40):
-            nursery.start_soon(
-                come_and_go,
-                chance.choice(["write", "read"]),
-                chance.randrange(80) / 8,  # they come within ten seconds,
-                chance.randrange(8) / 4,  # have two seconds' patience at most, or without end,
-                chance.randrange(8) / 4,  # and would stay for 35 s if they all stayed in turn
-            )
+    with trio.fail_after(99):
+        async with trio.open_nursery() as nursery:
+            for _ in range(40):
+                nursery.start_soon(
+                    come_and_go,
+                    chance.choice(["write", "read"]),
+                    chance.randrange(80) / 8,  # they come within ten seconds,
+                    chance.randrange(8) / 4,  # have two seconds' patience at most, or without end,
+                    chance.randrange(8) / 4,  # and would stay for 35 s if they all stayed in turn
+                )
     assert lock.totals.acquisitions == entered
     assert 5 < entered < 40  # some got in, some gave up
     await assert_free(lock)

@@ -216,7 +216,7 @@ def test_a_stream_of_readers_does_not_starve_a_writer(monkeypatch: pytest.Monkey
 def test_a_writer_who_asks_again_at_once_does_not_starve_a_reader(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What a bare ``threading.Lock`` does not promise: it goes back to the thread that runs."""
+    """What a bare ``threading.Lock`` does not promise: it mostly goes back to who already runs."""
     watch = Arrivals(monkeypatch)
     lock = TimedThreadRWLock(LockTimes())
     read = threading.Event()

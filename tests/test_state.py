@@ -22,6 +22,7 @@ from trio_stages.locks import LockTimes
 from trio_stages.state import (
     Entry,
     GuardStatistics,
+    OffloadedReads,
     PlainBalances,
     State,
     TaskBalances,
@@ -230,7 +231,8 @@ async def test_a_job_cancelled_while_it_waits_has_changed_nothing(
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
         entry.add(100)
-    await job(balances, "alice", 0.5)
+    with trio.fail_after(9):
+        await job(balances, "alice", 0.5)
     assert balances.peek() == {"alice": 101}
     assert sum(guard.acquisitions for guard in balances.statistics()) == 2
 
@@ -290,6 +292,24 @@ def test_reading_waits_for_the_lock(state: State) -> None:
             threading.Event().wait(0.02)  # one that takes no lock has now read
             entry.add(1)
         assert (one.result(10), everybody.result(10)) == (2, {"alice": 2})
+
+
+async def test_the_trio_thread_reads_without_standing_still() -> None:
+    balances = open_balances("mutex", "thread", shards=0, times=LockTimes())
+    reads = OffloadedReads(balances)
+    answers: list[object] = []
+
+    async def read() -> None:
+        answers.append(await reads.get("alice"))
+        answers.append(await reads.get("bob"))
+        answers.append(await reads.snapshot())
+
+    async with trio.open_nursery() as nursery:
+        with balances.entry("alice") as entry:  # this task's thread is the one that has the lock
+            nursery.start_soon(read)
+            await trio.testing.wait_all_tasks_blocked()
+            entry.add(100)
+    assert answers == [100, None, {"alice": 100}]
 
 
 @pytest.fixture

@@ -91,10 +91,11 @@ class Connection:
         try:
             with self._scope:
                 await self._converse(respond)
-            if self._scope.cancelled_caught and self._owed in (Phase.HEAD, Phase.BODY):
-                await self._refuse(replies.REQUEST_TIMEOUT)
-            elif self._last:
-                await self._linger()
+            if self._scope.cancelled_caught:
+                if self._owed in (Phase.HEAD, Phase.BODY):
+                    await self._refuse(replies.REQUEST_TIMEOUT)
+                elif self._last:
+                    await self._linger()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client has gone; that is its right at any byte
         finally:
@@ -175,6 +176,8 @@ class Connection:
             await self._send(reply, head)
             if reply.close or not head.keep_alive:
                 break
+            if self._last:  # said while a reply that promised more was on its way
+                self.finish()
         if request.head.keep_alive or self._reader.buffered_bytes:
             await self._linger()  # the client may be sending its next request
 

@@ -11,7 +11,7 @@ More locks, more of them free: with N shards two workers meet at a lock with a p
 when their users differ, and for one user they meet always; a load with a single hot user makes its
 shard the hot lock, whatever N is. Four shards per core is the default of Rust's DashMap: enough
 that a meeting is rare, few enough to walk through for a snapshot. A lock per user is the finest
-grain, at the price of a lock and a dict, about 0.7 kB, for every name that a client thinks of.
+grain, at the price of a lock and a dict for every name that a client thinks of.
 
 The hash must be the same tomorrow and in the next process, which the built-in ``hash`` of a string
 is not: it is salted anew in every run. ``zlib.crc32`` takes 0.1 µs, ``hashlib.blake2b`` 0.5 µs, and
