@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trio_stages.model import predicted_accepted, service_rate_per_s
+from trio_stages.work import gil_enabled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ class Model:
         work_s: seconds of a job outside the lock.
         hold_s: seconds of a job inside it.
         one_lock: whether all jobs share that lock.
+        one_core: whether they burn CPU that only one at a time can have.
     """
 
     capacity: int | None
@@ -29,6 +31,7 @@ class Model:
     work_s: float
     hold_s: float
     one_lock: bool
+    one_core: bool = False
 
     @classmethod
     def of(cls, stats: Mapping[str, Any]) -> Model | None:
@@ -45,12 +48,21 @@ class Model:
             work_s=work_s,
             hold_s=hold_s,
             one_lock=stage <= 6 or config.get("state") in ("mutex", "rwlock"),
+            # of a server on the interpreter that runs us, as --spawn starts it
+            one_core=config.get("work") == "cpu"
+            and (config.get("offload") == "task" or gil_enabled()),
         )
 
     @property
     def rate_per_s(self) -> float:
         """Jobs per second; ``math.inf`` when a job takes no time."""
-        return service_rate_per_s(self.workers, self.work_s, self.hold_s, one_lock=self.one_lock)
+        return service_rate_per_s(
+            self.workers,
+            self.work_s,
+            self.hold_s,
+            one_lock=self.one_lock,
+            one_core=self.one_core,
+        )
 
     def accepted(self, sent: int, duration_s: float) -> float:
         """Jobs accepted of a flood of ``sent`` requests in ``duration_s`` seconds."""

@@ -26,7 +26,15 @@ async def wait_for_place(
             here); the job is still waiting, for the caller to reject, and to say so to a client
             that may yet be reading.
     """
-    ledger.wait(job)
+    try:
+        jobs.send_nowait(job)
+    except trio.WouldBlock:
+        ledger.wait(job)
+    else:
+        # ``send`` would do the same, but has a checkpoint behind it: there a job that went straight
+        # to a worker would seem to be queued.
+        ledger.accept(job, handed_over=not jobs.statistics().current_buffer_used)
+        return
     try:
         async with move_on_when(client.gone):
             await jobs.send(job)

@@ -8,7 +8,13 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from .options import Settings
+
+    ExcInfo = (
+        tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+    )
 
 
 def configure_logging(settings: Settings) -> None:
@@ -29,12 +35,20 @@ class TextFormatter(logging.Formatter):
         )
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        line = super().formatMessage(record)
-        if line.isprintable():
-            return line
-        return "".join(
-            char if char.isprintable() else char.encode("unicode_escape").decode() for char in line
-        )
+        return _visible(super().formatMessage(record))
+
+    def formatException(self, exc_info: ExcInfo) -> str:
+        # An exception may quote a client too. Indented, so that no line of it looks like a record.
+        lines = super().formatException(exc_info).split("\n")
+        return "\n".join("  " + _visible(line) for line in lines)
+
+
+def _visible(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in line
+    )
 
 
 class JsonFormatter(logging.Formatter):

@@ -14,7 +14,9 @@ from __future__ import annotations
 import math
 
 
-def service_rate_per_s(workers: int, work_s: float, hold_s: float, *, one_lock: bool) -> float:
+def service_rate_per_s(
+    workers: int, work_s: float, hold_s: float, *, one_lock: bool, one_core: bool = False
+) -> float:
     """The jobs per second that the workers can finish together.
 
     ``min(workers / (work_s + hold_s), 1 / hold_s)``, the second term only behind one lock.
@@ -24,12 +26,14 @@ def service_rate_per_s(workers: int, work_s: float, hold_s: float, *, one_lock: 
         work_s: seconds that a job takes outside the lock.
         hold_s: seconds that a job holds its lock.
         one_lock: whether all jobs share that lock.
+        one_core: whether the jobs burn CPU that only one of them can have at a time, as in the
+            tasks of one thread and, under the GIL, in all threads.
 
     Returns:
         Jobs per second; ``math.inf`` when a job takes no time.
     """
     job_s = work_s + hold_s
-    pool_per_s = workers / job_s if job_s > 0 else math.inf
+    pool_per_s = (1 if one_core else workers) / job_s if job_s > 0 else math.inf
     lock_per_s = 1 / hold_s if one_lock and hold_s > 0 else math.inf
     return min(pool_per_s, lock_per_s)
 

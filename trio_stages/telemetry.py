@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .ledger import Ledger
 from .locks import LockTimes
 from .model import service_rate_per_s
+from .work import gil_enabled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ class Telemetry:
             settings.work_s,
             settings.hold_s,
             one_lock=settings.state in ("mutex", "rwlock"),
+            one_core=settings.work == "cpu" and (settings.offload == "task" or gil_enabled()),
         )
 
     def begin_draining(self) -> None:

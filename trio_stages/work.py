@@ -10,6 +10,8 @@ Two things hold for all of it:
 
 from __future__ import annotations
 
+import logging
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
 
 LOOK_UP_S = 0.001
 
+log = logging.getLogger(__name__)
+
+
+def gil_enabled() -> bool:
+    """Whether threads of this interpreter take turns: all but those of free-threaded builds."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
 
 class Work:
     """The work of one stage's jobs.
@@ -36,6 +45,15 @@ class Work:
     def __init__(self, settings: Settings) -> None:
         self._burns = settings.work == "cpu"
         self._stopping = threading.Event()
+        if self._burns and settings.workers > 1:
+            if settings.offload == "task":
+                log.warning("--work cpu in tasks: jobs take turns, and freeze the event loop")
+            elif gil_enabled():
+                log.warning(
+                    "--work cpu in threads: under the GIL they take turns, so %d workers are no "
+                    "faster than one",
+                    settings.workers,
+                )
 
     async def wake_threads_on_cancel(self) -> None:
         """Wait to be cancelled, then wake all working threads; start it in the workers' nursery.

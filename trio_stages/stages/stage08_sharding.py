@@ -3,7 +3,7 @@
 Pain: sixteen workers wait in line for one lock, though they update different users.
 Idea: cut the map into shards and let a stable hash of the user say which; only updates within one
 shard wait for each other. The map and its locks come from ``open_balances`` as before, so that
-``--state`` compares them at the same workload; what is new is ``state/sharded.py``.
+``--state`` compares them at the same workload; what is new is ``state/guards.py``.
 Still hurts: one hot user is still one hot lock. And what happens inside, nobody can see from
 outside.
 """
