@@ -1,0 +1,16 @@
+"""What every test gets: no options from the caller's environment, and no time limit on examples."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+# Wall-clock deadlines fail on a busy machine; a hang is caught by faulthandler_timeout.
+settings.register_profile("trio_stages", deadline=None)
+settings.load_profile("trio_stages")
+
+
+@pytest.fixture(autouse=True)
+def no_options_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TRIO_STAGES_")]:
+        monkeypatch.delenv(name)
