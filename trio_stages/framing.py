@@ -145,11 +145,10 @@ class RequestReader:
         self._speaks_http = False
         head = HEADS.recall(raw)
         if head is None:
-            head, reader = parse_head(raw)
+            head = parse_head(raw)
             HEADS.consider(raw, head)
             if head.chunked:
                 self._chunks = ChunkedBody(
-                    reader,
                     max_body_bytes=self._max_body_bytes,
                     max_trailer_bytes=self._max_header_bytes,
                 )
@@ -162,7 +161,7 @@ class RequestReader:
             return
         if self._eof:
             raise Refused(replies.INVALID_HTTP)
-        start, end = max(0, self._searched - 1), min(len(buffer), self._max_header_bytes)
+        start, end = self._searched, min(len(buffer), self._max_header_bytes)
         # A CR at the very end may yet get its LF.
         lax = LAX.search(buffer, start, end)
         if lax and not (lax.group() == b"\r" and lax.end() == end):

@@ -11,7 +11,6 @@ Rules:
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +19,8 @@ import h11
 from . import replies
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .replies import Reply
 
 MAX_HEADER_FIELDS = 100
@@ -27,7 +28,15 @@ MAX_HEADER_FIELDS = 100
 # What h11 lets pass and RFC 9112 calls a risk: bare CR or LF (2.2), obsolete folding (5.2), and
 # control characters (RFC 9110, 5.5).
 LAX = re.compile(rb"\r(?!\n)|(?<!\r)\n|\r\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+# RFC 3986, 3.2.2 and 3.2.3: a name or an address, and a port. No user name: RFC 9110, 4.2.4.
+_NAME = rb"(?:[!$&-.0-9;=A-Z_a-z~]|%[0-9A-Fa-f]{2})"
+_ADDRESS = rb"\[(?:(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f.]*|[Vv][0-9A-Fa-f]+\.[!$&-.0-;=A-Z_a-z~]+)]"
+_HOST = re.compile(rb"(?:%b|%b*)(?::[0-9]*)?" % (_ADDRESS, _NAME))
+# RFC 9112, 3.2.2 and 3.2.3. An https resource is not for a server without TLS (RFC 9110, 7.4).
+_ABSOLUTE_FORM = re.compile(
+    rb"http://(?:%b|%b+)(?::[0-9]*)?(?=[/?]|\Z)" % (_ADDRESS, _NAME), re.IGNORECASE
+)
+_AUTHORITY_FORM = re.compile(rb"(?:%b|%b+):[0-9]+" % (_ADDRESS, _NAME))
 
 
 class Refused(Exception):
@@ -52,40 +61,58 @@ class Head:
     plain: bool  #: nothing in it that asks for more than reading a body of known length
 
 
-def parse_head(raw: bytes) -> tuple[Head, h11.Connection]:
+def parse_head(raw: bytes) -> Head:
     """Let h11 read one head, and be strict where it is lenient.
 
     Args:
         raw: the head from the request line to the empty line, complete.
 
     Returns:
-        What it says, and the h11 connection, which would go on to read a chunked body.
+        What it says.
 
     Raises:
         Refused: with the contract's reply.
     """
     if LAX.search(raw):
         raise Refused(replies.INVALID_HTTP)
-    # The limits are ours: h11's would depend on how the lines of a chunked body were split.
-    reader = h11.Connection(h11.SERVER, max_incomplete_event_size=sys.maxsize)
+    reader = h11.Connection(h11.SERVER)
     reader.receive_data(raw)
     try:
         request = reader.next_event()
     except h11.RemoteProtocolError as error:
         refuse(error)
     assert isinstance(request, h11.Request)
-    version = request.http_version
-    if not version.startswith(b"1."):
-        raise Refused(replies.VERSION_NOT_SUPPORTED)
-    http_1_0 = version == b"1.0"
     # Counted as sent: h11 has made one of lengths that agree.
     if raw.count(b"\r\n") > MAX_HEADER_FIELDS + 2:
         raise Refused(replies.HEADERS_TOO_LARGE)
+    return understand(request.method, request.target, request.http_version, request.headers)
+
+
+def understand(
+    method: bytes, target: bytes, version: bytes, fields: Iterable[tuple[bytes, bytes]]
+) -> Head:
+    """Say what a head means that h11 has taken apart, and be strict about its meaning.
+
+    Args:
+        method: as sent.
+        target: as sent; the query may be left out.
+        version: such as ``1.1``.
+        fields: names in lower case, no blanks around the values, no two hosts or lengths.
+
+    Raises:
+        Refused: with the contract's reply.
+    """
+    if not version.startswith(b"1."):
+        raise Refused(replies.VERSION_NOT_SUPPORTED)
+    http_1_0 = version == b"1.0"
+    host: bytes | None = None
     length: int | None = None
     chunked = expects_continue = upgrade = False
     options: set[bytes] = set()
-    for name, value in request.headers:
-        if name == b"content-length":
+    for name, value in fields:
+        if name == b"host":
+            host = value
+        elif name == b"content-length":
             length = int(value)
         elif name == b"transfer-encoding":
             chunked = True
@@ -100,21 +127,34 @@ def parse_head(raw: bytes) -> tuple[Head, h11.Connection]:
     # RFC 9112, 6.1: both lengths, or chunks from an HTTP/1.0 client, are how requests are smuggled.
     if chunked and (length is not None or http_1_0):
         raise Refused(replies.INVALID_HTTP)
+    # RFC 9112, 3.2. (h11 lets HTTP/1.2 do without.)
+    if not (http_1_0 if host is None else _HOST.fullmatch(host)):
+        raise Refused(replies.INVALID_HTTP)
     keep_alive = b"close" not in options and (not http_1_0 or b"keep-alive" in options)
-    path = request.target.partition(b"?")[0]
-    if not path.startswith(b"/"):
-        path = _ABSOLUTE_FORM.sub(b"", path, count=1) or b"/"
-    head = Head(
-        method=request.method,
-        path=path,
+    return Head(
+        method=method,
+        path=_path(method, target),
         body_bytes=length or 0,
         chunked=chunked,
         expects_continue=expects_continue,
-        keep_alive=keep_alive and request.method != b"CONNECT",  # a tunnel's bytes are no requests
+        keep_alive=keep_alive and method != b"CONNECT",  # a tunnel's bytes are no requests
         http_1_0=http_1_0,
         plain=not (chunked or expects_continue or upgrade or http_1_0),
     )
-    return head, reader
+
+
+def _path(method: bytes, target: bytes) -> bytes:
+    """The target without query, scheme and authority, if it has one of the forms of 9112, 3.2."""
+    if method == b"CONNECT":
+        if _AUTHORITY_FORM.fullmatch(target):
+            return target
+    elif target.startswith(b"/"):
+        return target.partition(b"?")[0]
+    elif absolute := _ABSOLUTE_FORM.match(target):
+        return target[absolute.end() :].partition(b"?")[0] or b"/"
+    elif target == b"*" and method == b"OPTIONS":
+        return target
+    raise Refused(replies.INVALID_HTTP)
 
 
 def refuse(error: h11.RemoteProtocolError) -> NoReturn:
