@@ -9,6 +9,8 @@ Rules:
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -50,6 +52,22 @@ class Server:
     def pid(self) -> int:
         """Of the server's process."""
         return self._process.pid
+
+    @property
+    def resident_bytes(self) -> int:
+        """Physical memory that it holds (read in /proc: Linux)."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * resource.getpagesize()
+
+    @property
+    def open_files(self) -> int:
+        """Its file descriptors (read in /proc: Linux)."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def limit_files(self, limit: int) -> None:
+        """Let it have so many descriptors from now on; those that it has stay (Linux)."""
+        _, most = resource.prlimit(self.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (limit, most))
 
     async def _started(self) -> None:
         with trio.move_on_after(START_S):

@@ -14,24 +14,29 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
 from . import replies
-from .framing import Head, Request
+from .connection import LAST_CALL_S
+from .framing import Request
+from .heads import LAX, MAX_HEADER_FIELDS, Refused, understand
 from .ladder import STAGES
 from .options import UsageError, parse_settings
 from .telemetry import Telemetry
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
     from hypercorn.typing import ASGIFramework
 
     from .connection import Respond
+    from .heads import Head
+    from .options import Settings
     from .replies import Reply
 
     Message = MutableMapping[str, Any]
@@ -89,11 +94,34 @@ class Gateway:
                 self._quiet.set()
 
 
+class ClientGone(Exception):
+    """There is nobody to answer any more."""
+
+
 class AsgiClient:
     """Whoever waits for the reply; Hypercorn says in ``receive`` when it has gone."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+
+    async def body(self, max_bytes: int) -> bytes:
+        """Return the complete body.
+
+        Raises:
+            ClientGone: before it was complete.
+            Refused: it is longer than ``max_bytes``.
+        """
+        body = bytearray()
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > max_bytes:
+                raise Refused(replies.PAYLOAD_TOO_LARGE)
+        return bytes(body)
 
     async def gone(self) -> None:
         """Return when the client has stopped sending or vanished."""
@@ -114,6 +142,8 @@ class Application:
         #: Stops the stage gracefully; None before the start-up, and where it cannot.
         self.stop_gracefully: Callable[[], None] | None = None
         self.stage_ended = trio.Event()
+        #: What ended the stage, if it crashed; Hypercorn would only log it, and go on without.
+        self.error: Exception | None = None
         self._serve = serve
         self._gateway = Gateway()
 
@@ -127,6 +157,7 @@ class Application:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        contain_errors()
         async with trio.open_nursery() as nursery:
             self.stop_gracefully = await nursery.start(self._run_stage)
             await send({"type": "lifespan.startup.complete"})
@@ -140,49 +171,66 @@ class Application:
     async def _run_stage(self, *, task_status: trio.TaskStatus[Callable[[], None] | None]) -> None:
         try:
             await self._serve(self._gateway, self.telemetry, task_status=task_status)
+        except Exception as error:
+            self.error = error
+            raise
         finally:
             self.stage_ended.set()
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
-        reply: Reply | None = None
-        body = bytearray()
-        with trio.move_on_after(self.telemetry.settings.body_timeout) as slow:
-            more = True
-            while more and reply is None:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
-                if len(body) > self.telemetry.settings.max_body_bytes:
-                    reply = replies.PAYLOAD_TOO_LARGE
-        if slow.cancelled_caught:
+        settings, telemetry = self.telemetry.settings, self.telemetry
+        client = AsgiClient(receive)
+        keep_alive = False
+        try:
+            head = head_of(scope, settings)
+            keep_alive = head.keep_alive
+            with trio.fail_after(settings.body_timeout):
+                body = await client.body(settings.max_body_bytes)
+            reply = await self._gateway.answer(Request(head, body), client)
+        except Refused as refused:
+            reply = refused.reply
+            # Hypercorn drops a reply that ends the connection when more input turns up meanwhile.
+            with trio.move_on_after(LAST_CALL_S):
+                await client.gone()
+        except trio.TooSlowError:
             reply = replies.REQUEST_TIMEOUT
-        if reply is None:
-            request = Request(head_of(scope), bytes(body))
-            reply = await self._gateway.answer(request, AsgiClient(receive))
+        except ClientGone:
+            return
         if reply.http_error:
-            self.telemetry.ledger.http_error()
+            telemetry.ledger.http_error()
         fields = [*reply.fields]
-        if reply.close or self.telemetry.draining:
+        if (reply.close or telemetry.draining or not keep_alive) and scope["http_version"] != "2":
             fields.append((b"connection", b"close"))
+        await trio.lowlevel.checkpoint()  # Hypercorn may still have to find that the body was all
         await send({"type": "http.response.start", "status": reply.status, "headers": fields})
         await send({"type": "http.response.body", "body": reply.body})
 
 
-def head_of(scope: Message) -> Head:
-    """What our own framing would have made of the head of this request."""
-    http_1_0 = scope["http_version"] == "1.0"
-    return Head(
-        method=scope["method"].encode(),
-        path=scope["raw_path"],
-        body_bytes=0,
-        chunked=False,
-        expects_continue=False,
-        keep_alive=not http_1_0,
-        http_1_0=http_1_0,
-        plain=True,
-    )
+def head_of(scope: Message, settings: Settings) -> Head:
+    """What our own framing would have made of the head of this request.
+
+    Raises:
+        Refused: it would not have let pass what Hypercorn has.
+    """
+    method, fields = scope["method"].encode(), scope["headers"]
+    if len(fields) > MAX_HEADER_FIELDS or _bytes(scope) > settings.max_header_bytes:
+        raise Refused(replies.HEADERS_TOO_LARGE)
+    if any(LAX.search(value) for _, value in fields):
+        raise Refused(replies.INVALID_HTTP)
+    # The binary framing of HTTP/2 has been checked; what it means is the same.
+    version = b"1.1" if scope["http_version"] == "2" else scope["http_version"].encode()
+    head = understand(method, scope["raw_path"], version, fields)
+    if head.body_bytes > settings.max_body_bytes:
+        raise Refused(replies.PAYLOAD_TOO_LARGE)
+    return head
+
+
+def _bytes(scope: Message) -> int:
+    """The length of the head, with a blank behind each colon."""
+    line = f"{scope['method']}  HTTP/1.1\r\n\r\n"
+    query = len(scope["query_string"]) + 1 if scope["query_string"] else 0
+    fields = sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"])
+    return len(line) + len(scope["raw_path"]) + query + fields
 
 
 async def serve_hypercorn(
@@ -199,6 +247,9 @@ async def serve_hypercorn(
         listening: owned from here on.
         telemetry: of the stage.
         task_status: told how to stop it gracefully, or None where the stage cannot.
+
+    Raises:
+        Exception: the one that ended the stage.
     """
     import hypercorn.trio
     from hypercorn.config import Config
@@ -206,6 +257,7 @@ async def serve_hypercorn(
     settings = telemetry.settings
     config = Config()
     config.bind = [f"fd://{listening.detach()}"]
+    config.backlog = socket.SOMAXCONN  # it listens once more, with a backlog of its own
     config.h11_max_incomplete_size = settings.max_header_bytes
     config.keep_alive_timeout = settings.idle_timeout
     config.keep_alive_max_requests = 2**62
@@ -223,13 +275,44 @@ async def serve_hypercorn(
         application.stop_gracefully()
         stop.set()
 
+    async def close_after_last_call() -> None:
+        # What is in the kernel's backlog when Hypercorn closes would be reset. So it goes on
+        # accepting for a moment, and the stage tells the late ones that it is shutting down.
+        await stop.wait()
+        await trio.sleep(LAST_CALL_S)
+
+    run = partial(
+        hypercorn.trio.serve, framework, config, shutdown_trigger=close_after_last_call
+    )
     async with trio.open_nursery() as nursery:
-        await nursery.start(
-            partial(hypercorn.trio.serve, framework, config, shutdown_trigger=stop.wait)
-        )
+        await nursery.start(run)
         task_status.started(stop_gracefully if application.stop_gracefully else None)
         await application.stage_ended.wait()
+        if application.error is not None:
+            raise application.error
         nursery.cancel_scope.deadline = trio.current_time() + CLOSE_S
+
+
+def contain_errors() -> None:
+    """Let an error end its own connection; by itself it would end all of Hypercorn.
+
+    One request is enough: a byte behind a WebSocket handshake (Hypercorn's issue 225), or an h2c
+    upgrade with a broken ``HTTP2-Settings``; and with the server goes what is queued.
+    """
+    host: Any = sys.modules.get("hypercorn.trio.run")
+    if host is None or issubclass(host.TCPServer, _Contained):
+        return
+    host.TCPServer = type("TCPServer", (_Contained, host.TCPServer), {})
+
+
+class _Contained:
+    """In front of Hypercorn's server of one connection."""
+
+    async def run(self) -> None:
+        try:
+            await super().run()  # type: ignore[misc]
+        except* Exception:
+            log.exception("a connection ended by an error of its host")
 
 
 class _FromEnvironment:
@@ -239,19 +322,22 @@ class _FromEnvironment:
         self._application: Application | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        problem = None
         if self._application is None:
             try:
                 self._application = application_from(os.environ)
             except UsageError as error:
                 if scope["type"] != "lifespan":
                     raise
-                await receive()
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
-                return
-        await self._application(scope, receive, send)
+                problem = str(error)
+        if self._application is None:  # said outside of the handler: no traceback of ours with it
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": problem})
+        else:
+            await self._application(scope, receive, send)
 
 
-def application_from(environment: os._Environ[str] | dict[str, str]) -> Application:
+def application_from(environment: Mapping[str, str]) -> Application:
     """Make the application that ``TRIO_STAGES_STAGE`` and the other variables describe.
 
     Raises:

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from .telemetry import Telemetry
     from .turns import Turns
 
-RECEIVE_BYTES = 65_536
+RECEIVE_BYTES = 65536
 # How long, and how much, a refused client may go on sending before the connection is cut.
 LINGER_S = 1.0
 LINGER_BYTES = 4 * 1_048_576
-# How long a graceful stop waits for a request that was on its way over an idle connection.
+# How long a graceful stop waits for a request on its way over an idle connection.
 LAST_CALL_S = 0.1
 
 log = logging.getLogger(__name__)
@@ -102,16 +102,14 @@ class Connection:
             await trio.aclose_forcefully(self._stream)
 
     def finish(self) -> None:
-        """Make the request that is under way, or comes within the last call, the last one.
-
-        For a graceful stop: its reply says ``Connection: close``. A client may have sent a request
-        in full just before; an idle connection is closed only when no such thing turns up.
-        """
+        """Make the request that is under way, or comes next, the last: its reply says so."""
         self._last = True
+
+    def dismiss(self) -> None:
+        """End the connection if nothing has come of a request that would be the last."""
         if self._reader.phase is Phase.IDLE and self._owed is not None:
-            last_call = trio.current_time() + LAST_CALL_S
             self._owed = Phase.IDLE
-            self._scope.deadline = min(self._scope.deadline, last_call)
+            self._scope.cancel()
 
     async def turn_away(self, respond: Respond, timeout_s: float) -> None:
         """Answer one request for ``/health``, and anything else with "too many connections".
@@ -176,8 +174,6 @@ class Connection:
             await self._send(reply, head)
             if reply.close or not head.keep_alive:
                 break
-            if self._last:  # said while a reply that promised more was on its way
-                self.finish()
         if request.head.keep_alive or self._reader.buffered_bytes:
             await self._linger()  # the client may be sending its next request
 
@@ -202,8 +198,11 @@ class Connection:
         return request
 
     def _expect(self, phase: Phase) -> None:
+        timeout_s = self._timeouts[phase]
+        if self._last and phase is Phase.IDLE:  # the last reply was on its way, and promised more
+            timeout_s = LAST_CALL_S
         self._owed = phase
-        self._scope.deadline = trio.current_time() + self._timeouts[phase]
+        self._scope.deadline = trio.current_time() + timeout_s
 
     async def _send(self, reply: Reply, head: Head | None) -> None:
         if reply.http_error:

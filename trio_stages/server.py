@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 from trio_util import move_on_when
 
-from .connection import Connection
+from .connection import LAST_CALL_S, Connection
 from .turns import Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .connection import Respond
     from .telemetry import Telemetry
 
@@ -115,9 +118,16 @@ async def serve_http(
                     break
                 places.acquire_nowait()
                 admit(stream)
+        for stream in queued(listener):  # who may have sent a request before the stop; few or many
+            admit(stream)
         await listener.aclose()
         for connection in connections:
             connection.finish()
+        await trio.sleep(LAST_CALL_S)
+        # Once more round the loop, however long the last turn took: what has come has been read.
+        await trio.lowlevel.checkpoint()
+        for connection in connections:
+            connection.dismiss()
 
 
 async def accept(listener: trio.abc.Listener[trio.abc.Stream]) -> trio.abc.Stream:
@@ -130,3 +140,23 @@ async def accept(listener: trio.abc.Listener[trio.abc.Stream]) -> trio.abc.Strea
                 raise
             log.warning("cannot accept a connection: %s; trying again", error.strerror)
             await trio.sleep(OUT_OF_RESOURCES_PAUSE_S)
+
+
+def queued(listener: trio.abc.Listener[trio.abc.Stream]) -> Iterator[trio.abc.Stream]:
+    """Take the connections that the kernel has queued for a socket, in one go.
+
+    ``accept`` takes a turn of the loop for each, and under a flood more may come in that turn:
+    closing a listener resets whoever is left in its queue.
+    """
+    if not isinstance(listener, trio.SocketListener):
+        return
+    queue = socket.socket(fileno=listener.socket.fileno())
+    try:
+        while True:
+            connection, _ = queue.accept()
+            yield trio.SocketStream(trio.socket.from_stdlib_socket(connection))
+    except OSError as error:  # most of all BlockingIOError: it is empty
+        if error.errno not in OUT_OF_RESOURCES | {errno.EAGAIN}:
+            raise
+    finally:
+        queue.detach()

@@ -41,6 +41,7 @@ class _Stopper:
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         self.received = True
         if self.blocking:
+            self.blocking = False  # once is enough: the next signal may come anywhere
             self.stop()
             raise _BrokenOff
         self.token.run_sync_soon(self.stop)
@@ -52,6 +53,8 @@ _current: _Stopper | None = None
 @contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Call ``stop`` in the Trio thread on each SIGINT or SIGTERM while the block runs.
+
+    Once there has been one, they are ignored behind the block.
 
     Args:
         stop: plain function, such as ``scope.cancel``; called once per signal.
@@ -65,8 +68,9 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     except* _BrokenOff:  # the signal came in the last instruction of a blocking section
         pass
     finally:
+        # Who has been stopped is on its way out: a further signal would cut its last words short.
         for number, handler in handlers.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if stopper.received else handler)
         _current = previous
 
 
