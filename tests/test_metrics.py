@@ -1,0 +1,702 @@
+"""``GET /metrics``: valid Prometheus text, figures that are the ledger's, and how little it costs.
+
+Time stands still (``mock_clock``) where a real thread renders, so that once a second is exact.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import re
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from hypothesis import example, given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from support import EVENT, MemoryListener, event, request, running, settings_of, stage_module
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+import trio_stages.metrics
+from trio_stages.metrics import BUCKET_POWERS, FRESH_S, LoopLag, Metrics
+from trio_stages.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from support import Server
+
+    from trio_stages.histogram import Histogram
+    from trio_stages.replies import Reply
+
+WITH_METRICS = [9, 10]
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+COUNTERS = {
+    "trio_stages_events_received": "received",
+    "trio_stages_events_accepted": "accepted",
+    "trio_stages_events_rejected": "rejected",
+    "trio_stages_events_invalid": "invalid",
+    "trio_stages_jobs_processed": "processed",
+    "trio_stages_jobs_failed": "failed",
+    "trio_stages_jobs_abandoned": "abandoned",
+    "trio_stages_http_errors": "http_errors",
+    "trio_stages_connections_refused": "connections_refused",
+}
+GAUGES = {
+    "trio_stages_stage": "stage",
+    "trio_stages_queue_depth": "queued",
+    "trio_stages_queue_capacity": "capacity",
+    "trio_stages_jobs_in_hand": "in_hand",
+    "trio_stages_events_waiting": "waiting",
+    "trio_stages_workers": "workers",
+    "trio_stages_connections": "connections",
+    "trio_stages_draining": "draining",
+}
+HISTOGRAMS = {
+    "trio_stages_queue_delay_seconds",
+    "trio_stages_job_service_seconds",
+    "trio_stages_lock_wait_seconds",
+    "trio_stages_lock_hold_seconds",
+    "trio_stages_event_loop_lag_seconds",
+}
+
+
+def families(text: str) -> dict[str, Metric]:
+    """What Prometheus' own client reads in the text, by the family's name."""
+    found = list(text_string_to_metric_families(text))
+    assert len({family.name for family in found}) == len(found)
+    return {family.name: family for family in found}
+
+
+def value(family: Metric) -> float:
+    """The only sample of a counter or a gauge."""
+    (sample,) = family.samples
+    return float(sample.value)
+
+
+class Cells:
+    """A histogram as Prometheus reads it."""
+
+    def __init__(self, family: Metric) -> None:
+        by_name: dict[str, list[Any]] = {}
+        for sample in family.samples:
+            by_name.setdefault(sample.name.removeprefix(family.name), []).append(sample)
+        assert by_name.keys() == {"_bucket", "_count", "_sum"}
+        self.bounds = [float(sample.labels["le"]) for sample in by_name["_bucket"]]
+        self.counts = [sample.value for sample in by_name["_bucket"]]
+        self.count: float = by_name["_count"][0].value
+        self.sum: float = by_name["_sum"][0].value
+
+    def check(self) -> None:
+        """The buckets are in order and cumulative, and the last of them holds all."""
+        assert all(lower < upper for lower, upper in pairwise(self.bounds))
+        assert all(fewer <= more for fewer, more in pairwise(self.counts))
+        assert self.bounds[-1] == math.inf
+        assert self.counts[-1] == self.count
+
+
+def metrics_of(**overrides: Any) -> Metrics:
+    return Metrics(Telemetry(settings_of(9, **overrides)))
+
+
+def rendered(metrics: Metrics) -> dict[str, Metric]:
+    """The text of this moment, however fresh another one is."""
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    return families(generate_latest(registry).decode())
+
+
+async def scrape(server: Server) -> dict[str, Metric]:
+    async with await server.connect() as client:
+        reply = await client.get("/metrics")
+        assert reply.status == 200
+        return families(reply.body.decode())
+
+
+# The text
+
+
+def test_the_text_is_what_prometheus_expects() -> None:
+    """The rules of ``promtool check metrics``, and the contract's names."""
+    found = rendered(metrics_of())
+    assert found.keys() == COUNTERS.keys() | GAUGES.keys() | HISTOGRAMS
+    for name, family in found.items():
+        assert re.fullmatch(r"trio_stages(_[a-z]+)+", name)
+        assert family.documentation.endswith(".")
+        assert all(math.isfinite(sample.value) for sample in family.samples)
+        if name in HISTOGRAMS:
+            assert family.type == "histogram"
+            Cells(family).check()
+        else:
+            assert family.type == ("counter" if name in COUNTERS else "gauge")
+            suffix = "_total" if name in COUNTERS else ""
+            assert [sample.name for sample in family.samples] == [name + suffix]
+            # Reserved for the parts of others.
+            assert not name.endswith(("_total", "_count", "_sum", "_bucket", "_info"))
+
+
+def test_every_family_is_introduced_by_its_help_and_its_type() -> None:
+    registry = CollectorRegistry()
+    registry.register(metrics_of())
+    text = generate_latest(registry).decode()
+    assert text.endswith("\n")
+    introduced = ""
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            introduced = line.split(" ")[2]
+        elif line.startswith("# TYPE "):
+            assert line.split(" ")[2] == introduced
+        else:
+            assert line.startswith(introduced)
+
+
+@pytest.mark.parametrize("stage", WITH_METRICS)
+async def test_the_reply(stage: int, mock_clock: MockClock) -> None:
+    async with running(stage) as server, await server.connect() as client:
+        got = await client.get("/metrics")
+        await client.send(request("HEAD", "/metrics", b""))
+        head = await client.response(head=True)
+        await client.send(request("POST", "/metrics"))
+        posted = await client.response()
+        assert (await client.post()).status == 202  # and the connection lives on
+    assert (got.status, head.status) == (200, 200)
+    assert got.headers["content-type"] == head.headers["content-type"] == CONTENT_TYPE
+    assert head.headers["content-length"] == got.headers["content-length"] == str(len(got.body))
+    assert value(families(got.body.decode())["trio_stages_stage"]) == stage
+    assert (posted.status, posted.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("stage", range(3, 9))
+async def test_before_stage_9_there_is_none(stage: int, autojump_clock: MockClock) -> None:
+    async with running(stage) as server, await server.connect() as client:
+        assert (await client.get("/metrics")).status == 404
+
+
+# The figures
+
+
+async def pass_time(clock: MockClock, seconds: float, *, step_s: float = 0.25) -> None:
+    """Let virtual time go by in steps; at each of them whoever is due runs."""
+    for _ in range(round(seconds / step_s)):
+        clock.jump(step_s)
+        await wait_all_tasks_blocked()
+
+
+def check_against_books(found: dict[str, Metric], server: Server) -> None:
+    stats = server.telemetry.stats()
+    for name, key in (COUNTERS | GAUGES).items():
+        assert value(found[name]) == stats[key], name
+
+
+@pytest.mark.parametrize("stage", WITH_METRICS)
+async def test_the_figures_are_those_of_the_ledger(stage: int, mock_clock: MockClock) -> None:
+    """Two workers, three places; jobs of 0.25 s, and as long again under one lock."""
+    settings: dict[str, Any] = {
+        "workers": 2,
+        "capacity": 3,
+        "work_ms": 250,
+        "hold_ms": 250,
+        "state": "mutex",
+    }
+    async with running(stage, **settings) as server:
+        await wait_all_tasks_blocked()
+        async with await server.connect() as client:
+            statuses = [(await client.post(event("alice", 10))).status for _ in range(8)]
+            statuses += [(await client.post(b"{}")).status for _ in range(2)]
+            statuses.append((await client.get("/nowhere")).status)
+            statuses.append((await client.get("/health")).status)
+        assert statuses == [202] * 5 + [503] * 3 + [400] * 2 + [404, 200]
+        await wait_all_tasks_blocked()
+
+        found = await scrape(server)
+        check_against_books(found, server)
+        by_name = {name: value(found["trio_stages_" + name]) for name in (
+            "events_received", "events_accepted", "events_rejected", "events_invalid",
+            "http_errors", "queue_depth", "jobs_in_hand", "jobs_processed", "connections",
+        )}  # fmt: skip
+        assert list(by_name.values()) == [10, 5, 3, 2, 1, 3, 2, 0, 1]
+        assert Cells(found["trio_stages_queue_delay_seconds"]).count == 2
+        assert Cells(found["trio_stages_job_service_seconds"]).count == 0
+
+        await pass_time(mock_clock, 3)
+        found = await scrape(server)
+        check_against_books(found, server)
+        assert value(found["trio_stages_jobs_processed"]) == 5
+        cells = {name: Cells(found[f"trio_stages_{name}_seconds"]) for name in (
+            "queue_delay", "job_service", "lock_wait", "lock_hold",
+        )}  # fmt: skip
+        for each in cells.values():
+            each.check()
+            assert each.count == 5
+        # A hold ends every 0.25 s from 0.5 s on: at 0.5, 0.75, … 1.5; whoever was first there has
+        # work of its own before it stands in line again, 0.25 s after the other one has got in.
+        assert cells["lock_hold"].sum == 5 * 0.25
+        assert cells["lock_wait"].sum == 0.25
+        assert cells["job_service"].sum == 5 * 0.5 + 0.25
+        stats = server.telemetry.stats()
+        assert cells["lock_wait"].sum * 1000 == stats["lock"]["wait_ms"]["total"]
+        # Two at once, the others when the job before them ended: at 0.5, 0.75 and 1.0 s.
+        assert cells["queue_delay"].sum == 0.5 + 0.75 + 1.0
+
+
+async def test_what_waits_and_what_is_refused_shows_too(mock_clock: MockClock) -> None:
+    settings: dict[str, Any] = {
+        "workers": 1,
+        "capacity": 1,
+        "overflow": "wait",
+        "max_connections": 5,
+    }
+    async with running(9, **settings) as server:
+        await wait_all_tasks_blocked()
+        clients = [await server.connect() for _ in range(4)]
+        for client in clients:
+            await client.send(request(body=EVENT))
+            await wait_all_tasks_blocked()
+        async with await server.connect() as scraper, await server.connect() as refused:
+            await scraper.get("/health")
+            assert (await refused.get("/stats")).status == 503
+            reply = await scraper.get("/metrics")
+        found = families(reply.body.decode())
+        check_against_books(found, server)
+        assert value(found["trio_stages_events_waiting"]) == 2
+        assert value(found["trio_stages_connections"]) == 5
+        assert value(found["trio_stages_connections_refused"]) == 1
+        for client in clients:
+            await client.aclose()
+
+
+async def test_a_failed_job_is_timed_and_counted(
+    mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def apply(*_: object) -> int:
+        raise ZeroDivisionError
+
+    async with running(9, work_ms=250, hold_ms=0) as server:
+        monkeypatch.setattr(type(server.telemetry.ledger), "apply", apply)
+        assert (await server.post()).status == 202
+        await wait_all_tasks_blocked()
+        await pass_time(mock_clock, 1)
+        found = await scrape(server)
+        assert value(found["trio_stages_jobs_failed"]) == 1
+        assert Cells(found["trio_stages_job_service_seconds"]).sum == 0.25
+
+
+# Histograms
+
+
+durations = st.floats(0, 1000) | st.sampled_from([0.0, 1e-9, 1e-5, 63.9, 64.1, 1e6, 1e9])
+
+
+@given(st.lists(st.lists(durations, max_size=20), min_size=1, max_size=4))
+@example([[0.3, 0.3], [], [5.0], [1e9, 0.0]])
+def test_a_histogram_is_the_sum_of_its_cells(workers: list[list[float]]) -> None:
+    metrics = metrics_of(workers=len(workers))
+    for cell, recorded in zip(metrics.service, workers, strict=True):
+        for duration in recorded:
+            cell.record(duration)
+    every = [duration for recorded in workers for duration in recorded]
+    cells = Cells(rendered(metrics)["trio_stages_job_service_seconds"])
+    cells.check()
+    assert cells.bounds == [*(2.0**power for power in BUCKET_POWERS), math.inf]
+    # Prometheus means "not above", a bucket here is "below". No clock comes upon a power of two by
+    # chance, and neither do these durations.
+    assert cells.counts == [sum(duration < bound for duration in every) for bound in cells.bounds]
+    assert cells.count == len(every)
+    assert cells.sum == pytest.approx(math.fsum(every))
+
+
+def hammer(cell: Histogram, enough: threading.Event) -> int:
+    """Record 1, 1/2, 1/4, … 1/128 s, of which any sum is exact, again and again; how often?"""
+    rounds = 0
+    while not enough.is_set() or not rounds:
+        rounds += 1
+        for power in range(8):
+            cell.record(2.0**-power)
+    return rounds
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval_s)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_no_job_is_lost_between_threads_and_a_reader_never_sees_less() -> None:
+    workers, writers = 4, 8  # two to a cell: against the rule, and safe all the same
+    metrics = metrics_of(workers=workers)
+    enough = threading.Event()
+
+    def read() -> Cells:
+        return Cells(collected(metrics, "trio_stages_job_service_seconds"))
+
+    with ThreadPoolExecutor(writers) as pool:
+        futures = [
+            pool.submit(hammer, metrics.service[number % workers], enough)
+            for number in range(writers)
+        ]
+        seen = [read() for _ in range(50)]
+        enough.set()
+        rounds = sum(future.result() for future in futures)
+    seen.append(read())
+    for one, next_one in pairwise(seen):
+        one.check()
+        assert one.sum <= next_one.sum
+        assert all(a <= b for a, b in zip(one.counts, next_one.counts, strict=True))
+    end = seen[-1]
+    assert end.count == rounds * 8
+    assert end.sum == rounds * sum(2.0**-power for power in range(8))
+    for power in range(8):  # 7 - power of the eight are shorter
+        assert end.counts[end.bounds.index(2.0**-power)] == rounds * (7 - power)
+
+
+def collected(metrics: Metrics, name: str) -> Metric:
+    """One family without the text around it, which would keep a reader busy."""
+    (family,) = (family for family in metrics.collect() if family.name == name)
+    return family
+
+
+def test_each_worker_records_in_a_cell_of_its_own() -> None:
+    metrics = metrics_of(workers=3)
+    for worker, jobs in enumerate((1, 0, 2)):
+        for _ in range(jobs):
+            with metrics.serving(worker):
+                pass
+    with pytest.raises(ZeroDivisionError), metrics.serving(1):
+        raise ZeroDivisionError
+    assert [cell.count for cell in metrics.service] == [1, 1, 2]
+
+
+async def test_every_worker_of_a_stage_has_its_cell(
+    mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them are busy at once, so each does one job."""
+    made = recorded_metrics(9, monkeypatch)
+    async with running(9, workers=5, work_ms=250, hold_ms=0) as server:
+        async with await server.connect() as client:
+            for number in range(5):
+                assert (await client.post(event(f"user{number}"))).status == 202
+        await wait_all_tasks_blocked()
+        await pass_time(mock_clock, 0.5)
+        assert [cell.count for cell in made[0].service] == [1] * 5
+
+
+def recorded_metrics(stage: int, monkeypatch: pytest.MonkeyPatch) -> list[Metrics]:
+    """Whatever ``Metrics`` the stage makes from here on."""
+    made: list[Metrics] = []
+
+    def make(telemetry: Telemetry) -> Metrics:
+        made.append(Metrics(telemetry))
+        return made[-1]
+
+    monkeypatch.setattr(stage_module(stage), "Metrics", make)
+    return made
+
+
+# Rendering
+
+
+class Press:
+    """Stands in for ``generate_latest``: counts, and prints when it is let.
+
+    Attributes:
+        printed: how often it was asked to.
+        threads: in which threads.
+        free: while it is not set, printing takes for ever.
+        broken: whether printing fails.
+    """
+
+    def __init__(self) -> None:
+        self.printed = 0
+        self.threads: list[threading.Thread] = []
+        self.free = threading.Event()
+        self.free.set()
+        self.broken = False
+        self._asked = threading.Event()
+
+    def __call__(self, registry: CollectorRegistry) -> bytes:
+        self.printed += 1
+        self.threads.append(threading.current_thread())
+        self._asked.set()
+        assert self.free.wait(20)
+        if self.broken:
+            raise ZeroDivisionError
+        return b"edition %d\n" % self.printed
+
+    async def asked(self) -> None:
+        """Return when somebody has come to print."""
+        assert await trio.to_thread.run_sync(self._asked.wait, 20)
+
+
+@pytest.fixture
+def press(monkeypatch: pytest.MonkeyPatch) -> Press:
+    press = Press()
+    monkeypatch.setattr(trio_stages.metrics, "generate_latest", press)
+    return press
+
+
+async def test_rendering_is_done_in_a_thread(press: Press, mock_clock: MockClock) -> None:
+    reply = await metrics_of().reply()
+    assert reply.body == b"edition 1\n"
+    assert press.threads != [threading.current_thread()]
+
+
+async def test_the_loop_goes_on_meanwhile(press: Press) -> None:
+    press.free.clear()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(metrics_of().reply)
+        await press.asked()
+        press.free.set()
+
+
+async def test_it_is_rendered_once_a_second_at_most(press: Press, mock_clock: MockClock) -> None:
+    metrics = metrics_of()
+    editions = []
+    for _ in range(12):  # three a second
+        editions.append((await metrics.reply()).body)
+        mock_clock.jump(FRESH_S / 4)
+    assert FRESH_S == 1.0
+    assert editions == [b"edition %d\n" % number for number in (1, 2, 3) for _ in range(4)]
+    assert press.printed == 3
+
+
+async def test_a_second_counts_from_the_end_of_the_rendering(
+    press: Press, mock_clock: MockClock
+) -> None:
+    """Else a rendering that takes a second would be followed by the next one at once."""
+    metrics = metrics_of()
+    press.free.clear()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(metrics.reply)
+        await press.asked()
+        mock_clock.jump(5)
+        press.free.set()
+    mock_clock.jump(0.9)
+    assert (await metrics.reply()).body == b"edition 1\n"
+    mock_clock.jump(0.2)
+    assert (await metrics.reply()).body == b"edition 2\n"
+
+
+async def gather(metrics: Metrics, replies: list[Reply]) -> None:
+    replies.append(await metrics.reply())
+
+
+async def test_who_asks_at_the_same_time_shares_one_rendering(
+    press: Press, mock_clock: MockClock
+) -> None:
+    metrics = metrics_of()
+    replies: list[Reply] = []
+    press.free.clear()
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(gather, metrics, replies)
+        await wait_all_tasks_blocked()
+        assert replies == []
+        press.free.set()
+    assert [reply.body for reply in replies] == [b"edition 1\n"] * 20
+    assert press.printed == 1
+
+
+async def test_a_scrape_that_is_cancelled_does_no_harm(press: Press, mock_clock: MockClock) -> None:
+    """The one that renders is waited for; those who wait for it leave at once."""
+    metrics = metrics_of()
+    replies: list[Reply] = []
+    press.free.clear()
+    scopes = [trio.CancelScope() for _ in range(3)]
+
+    async def ask(scope: trio.CancelScope) -> None:
+        with scope:
+            await gather(metrics, replies)
+
+    async with trio.open_nursery() as nursery:
+        for scope in scopes:
+            nursery.start_soon(ask, scope)
+            await wait_all_tasks_blocked()
+        await press.asked()
+        scopes[0].cancel()
+        scopes[1].cancel()
+        await wait_all_tasks_blocked()
+        assert replies == []
+        assert scopes[1].cancelled_caught
+        assert not scopes[0].cancelled_caught
+        press.free.set()
+    assert {reply.body for reply in replies} == {b"edition 1\n"}
+    assert press.printed == 1
+    assert (await metrics.reply()).body == b"edition 1\n"
+    mock_clock.jump(1)
+    assert (await metrics.reply()).body == b"edition 2\n"
+
+
+async def test_a_rendering_that_fails_is_tried_again(press: Press, mock_clock: MockClock) -> None:
+    metrics = metrics_of()
+    press.broken = True
+    with pytest.raises(ZeroDivisionError):
+        await metrics.reply()
+    press.broken = False
+    assert (await metrics.reply()).body == b"edition 2\n"
+
+
+async def test_a_client_that_leaves_halfway_spoils_nothing(
+    press: Press, mock_clock: MockClock
+) -> None:
+    async with running(9) as server:
+        press.free.clear()
+        leaving = await server.connect()
+        await leaving.send(request("GET", "/metrics", b""))
+        await press.asked()
+        await leaving.aclose()
+        press.free.set()
+        async with await server.connect() as client:
+            assert (await client.get("/metrics")).body == b"edition 1\n"
+
+
+async def test_a_stop_halfway_waits_for_the_thread_and_no_longer(
+    press: Press, mock_clock: MockClock
+) -> None:
+    async with running(9) as server:
+        press.free.clear()
+        async with await server.connect() as client:
+            await client.send(request("GET", "/metrics", b""))
+            await press.asked()
+            server.scope.cancel()
+            await wait_all_tasks_blocked()
+            press.free.set()
+
+
+# Loop lag
+
+
+def block(seconds: float) -> None:
+    time.sleep(seconds)  # the wrong sleep
+
+
+async def test_a_task_that_blocks_the_loop_is_measured() -> None:
+    lag = LoopLag()
+    with lag.watching():
+        await trio.lowlevel.checkpoint()
+        block(0.05)
+        await trio.lowlevel.checkpoint()
+    assert lag.turns.max >= 0.05
+    assert lag.turns.count >= 1
+
+
+class Stopwatch:
+    """A clock that is set by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s = 100.0
+        monkeypatch.setattr(trio_stages.metrics, "time", self)
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+
+def recorded(histogram: Histogram) -> tuple[int, float, float]:
+    return histogram.count, histogram.total, histogram.max
+
+
+async def test_a_turn_is_what_lies_between_two_waits_for_io(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watch = Stopwatch(monkeypatch)
+    lag = LoopLag()
+    watch.now_s += 0.5
+    lag.before_io_wait(0)
+    watch.now_s += 60  # nobody had anything to do
+    lag.after_io_wait(0)
+    watch.now_s += 0.25
+    lag.before_io_wait(0)
+    assert recorded(lag.turns) == (2, 0.75, 0.5)
+
+
+async def test_waiting_for_io_is_no_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Stopwatch(monkeypatch)
+
+    class Idle(trio.abc.Instrument):
+        def before_io_wait(self, timeout: float) -> None:
+            watch.now_s += 10
+
+    lag, idle = LoopLag(), Idle()
+    with lag.watching():  # the first to be told that a turn has ended
+        trio.lowlevel.add_instrument(idle)
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
+        trio.lowlevel.remove_instrument(idle)
+    assert lag.turns.count >= 4
+    assert lag.turns.max == 0
+
+
+def installed(lag: LoopLag) -> bool:
+    try:
+        trio.lowlevel.remove_instrument(lag)
+    except KeyError:
+        return False
+    return True
+
+
+async def test_the_instrument_is_there_for_the_block_alone() -> None:
+    lag = LoopLag()
+    with lag.watching():
+        assert installed(lag)
+        trio.lowlevel.add_instrument(lag)
+    assert not installed(lag)
+    with pytest.raises(ZeroDivisionError), lag.watching():
+        raise ZeroDivisionError
+    assert not installed(lag)
+    with trio.CancelScope() as scope, lag.watching():
+        scope.cancel()
+        await trio.lowlevel.checkpoint()
+    assert not installed(lag)
+
+
+class BrokenListener(MemoryListener):
+    """The end of a server: an error of its own."""
+
+    async def accept(self) -> trio.abc.Stream:
+        raise OSError(errno.EBADF, "no such thing")
+
+
+@pytest.mark.parametrize("stage", WITH_METRICS)
+async def test_a_stage_leaves_no_instrument_behind(
+    stage: int, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    made = recorded_metrics(stage, monkeypatch)
+    async with running(stage):
+        assert installed(made[0].loop_lag)
+        trio.lowlevel.add_instrument(made[0].loop_lag)
+    assert not installed(made[0].loop_lag)
+    telemetry = Telemetry(settings_of(stage, offload="task"), clock=trio.current_time)
+    with pytest.RaisesGroup(OSError, flatten_subgroups=True):
+        await stage_module(stage).serve(BrokenListener(), telemetry)
+    assert len(made) == 2
+    assert not installed(made[1].loop_lag)
+
+
+async def test_a_frozen_loop_shows_in_the_metrics() -> None:
+    """Real time: the loop of a real server, frozen for 50 ms."""
+    async with running(9, tcp=True) as server:
+        block(0.05)
+        await trio.lowlevel.checkpoint()
+        cells = Cells((await scrape(server))["trio_stages_event_loop_lag_seconds"])
+    cells.check()
+    longest = [
+        count for bound, count in zip(cells.bounds, cells.counts, strict=True) if bound < 0.05
+    ]
+    assert cells.count > longest[-1]  # something above 31 ms
+
+
+def test_buckets_are_where_the_histograms_are_exact() -> None:
+    bounds: Sequence[float] = [2.0**power for power in BUCKET_POWERS]
+    assert bounds[0] < 20e-6
+    assert bounds[-1] == 64.0

@@ -1,0 +1,281 @@
+"""Turns: so many requests to a turn of the loop, first come, first served, and nobody starves.
+
+Nothing here takes time. A turn is what lies between two waits for I/O, and ``Loop`` counts them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+from support_http import NEXT, serving
+from trio.testing import wait_all_tasks_blocked
+
+from trio_stages import replies
+from trio_stages.turns import REQUESTS_A_TURN, Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from support import Client
+
+    from trio_stages.connection import Client as Peer
+    from trio_stages.framing import Request
+    from trio_stages.replies import Reply
+
+
+class Loop(trio.abc.Instrument):
+    """Counts the turns of the loop."""
+
+    turn = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.turn += 1
+
+
+@pytest.fixture
+async def loop() -> Loop:
+    loop = Loop()
+    trio.lowlevel.add_instrument(loop)  # of a loop that ends with the test
+    return loop
+
+
+class Token:
+    """Trio's own, and how often it was asked for a wake-up."""
+
+    def __init__(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        self.wakeups = 0
+
+    def run_sync_soon(self, sync_fn: Callable[[], None]) -> None:
+        self.wakeups += 1
+        self._token.run_sync_soon(sync_fn)
+
+
+@pytest.fixture
+async def token(monkeypatch: pytest.MonkeyPatch) -> Token:
+    token = Token()
+    monkeypatch.setattr(trio.lowlevel, "current_trio_token", lambda: token)
+    return token
+
+
+class Crowd:
+    """Tasks that all come at once, and in which order they came and went ahead.
+
+    Args:
+        turns: the line.
+        size: how many; all of them come in the same turn.
+        cancelled: those in these places are cancelled as soon as the last one has come.
+    """
+
+    def __init__(
+        self, turns: Turns, size: int, loop: Loop, cancelled: tuple[int, ...] = ()
+    ) -> None:
+        self._turns = turns
+        self._size = size
+        self._loop = loop
+        self._cancelled = cancelled
+        self._scopes: list[trio.CancelScope] = []
+        self.arrived: list[int] = []
+        self.went: list[int] = []
+        self.went_in_turn: list[int] = []
+
+    async def rush(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for number in range(self._size):
+                nursery.start_soon(self._member, number)
+
+    async def _member(self, number: int) -> None:
+        with trio.CancelScope() as scope:
+            self.arrived.append(number)
+            self._scopes.append(scope)
+            if len(self.arrived) == self._size:
+                for place in self._cancelled:
+                    self._scopes[place].cancel()
+            await self._turns.take()
+            self.went.append(number)
+            self.went_in_turn.append(self._loop.turn)
+
+    def groups(self) -> Iterator[set[int]]:
+        """Who went ahead together, turn after turn."""
+        for turn in sorted(set(self.went_in_turn)):
+            pairs = zip(self.went, self.went_in_turn, strict=True)
+            yield {number for number, in_turn in pairs if in_turn == turn}
+
+
+@pytest.mark.parametrize("requests_a_turn", [1, 2, REQUESTS_A_TURN, 7])
+async def test_so_many_go_ahead_in_each_turn_and_no_more(requests_a_turn: int, loop: Loop) -> None:
+    crowd = Crowd(Turns(requests_a_turn), 50, loop)
+    await crowd.rush()
+    went = Counter(crowd.went_in_turn)
+    first, last = min(went), max(went)
+    full = [went[turn] for turn in range(first, last) if went[turn]]
+    assert full == [requests_a_turn] * (49 // requests_a_turn)
+    assert went[last] == 50 - sum(full)
+    # Not a turn is wasted, once the first of them has been heard of.
+    assert last - first <= len(full) + 1
+
+
+@pytest.mark.parametrize("requests_a_turn", [1, 3, REQUESTS_A_TURN])
+async def test_first_come_first_served(requests_a_turn: int, loop: Loop) -> None:
+    """Trio may run the tasks of one turn in any order, so they are compared turn by turn."""
+    crowd = Crowd(Turns(requests_a_turn), 30, loop)
+    await crowd.rush()
+    by_arrival = [
+        set(crowd.arrived[at : at + requests_a_turn]) for at in range(0, 30, requests_a_turn)
+    ]
+    assert list(crowd.groups()) == by_arrival
+
+
+async def test_who_comes_later_does_not_overtake(loop: Loop) -> None:
+    turns = Turns(1)
+    crowd, late = Crowd(turns, 10, loop), Crowd(turns, 10, loop)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(crowd.rush)
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
+        assert 0 < len(crowd.went) < 10
+        nursery.start_soon(late.rush)
+    assert crowd.went == crowd.arrived
+    assert late.went == late.arrived
+    assert max(crowd.went_in_turn) < min(late.went_in_turn)
+
+
+@pytest.mark.parametrize("cancelled", [(1,), (1, 2), (2,), (9,), (0,), tuple(range(1, 10))])
+async def test_one_who_is_cancelled_in_line_takes_no_place(
+    cancelled: tuple[int, ...], loop: Loop
+) -> None:
+    """The first had room at once; a cancellation comes too late for it."""
+    crowd = Crowd(Turns(1), 10, loop, cancelled)
+    await crowd.rush()
+    expected = [
+        number for place, number in enumerate(crowd.arrived) if place not in cancelled or not place
+    ]
+    assert crowd.went == expected
+    waited = crowd.went_in_turn[1:]
+    assert all(after == before + 1 for before, after in itertools.pairwise(waited))
+
+
+async def test_one_who_was_let_go_has_gone_ahead_though_cancelled_a_moment_later(
+    loop: Loop,
+) -> None:
+    turns = Turns(1)
+    went = []
+
+    async def wait() -> None:
+        await turns.take()
+        went.append(loop.turn)
+
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            await turns.take()  # the only place
+            # Queued behind the taker's own call: it finds the second one let go, but not yet run.
+            trio.lowlevel.current_trio_token().run_sync_soon(scope.cancel)
+            nursery.start_soon(wait)
+    assert len(went) == 1
+
+
+async def test_an_idle_server_is_never_woken(token: Token) -> None:
+    turns = Turns()
+    await wait_all_tasks_blocked()
+    assert token.wakeups == 0
+    for taken in (1, 2, 3):
+        await turns.take()
+        await wait_all_tasks_blocked()
+        assert token.wakeups == taken  # once for it, and none after it
+
+
+async def test_a_full_turn_is_one_wakeup(token: Token) -> None:
+    turns = Turns(4)
+    for _ in range(4):
+        await turns.take()
+    await wait_all_tasks_blocked()
+    assert token.wakeups == 1
+
+
+async def test_a_line_is_one_wakeup_for_each_turn_it_is_long(token: Token, loop: Loop) -> None:
+    await Crowd(Turns(4), 20, loop).rush()
+    await wait_all_tasks_blocked()
+    # One each time that some of the 16 in line are let go, and one that finds nobody.
+    assert token.wakeups == 16 // 4 + 1
+
+
+async def test_with_room_it_is_not_even_a_checkpoint(loop: Loop) -> None:
+    turns = Turns(4)
+    before = loop.turn
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        for _ in range(4):
+            await turns.take()
+    assert not scope.cancelled_caught
+    assert loop.turn == before
+
+
+# Why all this
+
+
+async def answered_meanwhile(turns: Turns | None, *, connections: int, worker_turns: int) -> int:
+    """How many requests a flood has answered when a worker has got its turns of the loop.
+
+    Args:
+        turns: the line, or None for a server without one.
+        connections: each of them always has another request.
+        worker_turns: that the worker needs.
+    """
+    answered = 0
+
+    async def connection() -> None:
+        nonlocal answered
+        while True:
+            if turns is not None:
+                await turns.take()
+            answered += 1
+            await trio.lowlevel.checkpoint()  # sending the reply
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(connections):
+            nursery.start_soon(connection)
+        for _ in range(10):
+            await trio.lowlevel.checkpoint()  # the flood is on
+        before = answered
+        for _ in range(worker_turns):
+            await trio.lowlevel.checkpoint()
+        meanwhile = answered - before
+        nursery.cancel_scope.cancel()
+    return meanwhile
+
+
+async def test_a_worker_gets_its_four_turns_while_few_are_answered() -> None:
+    """The fact that this file of the server is about, as a ratio and without a clock."""
+    slack = REQUESTS_A_TURN
+    with_turns = await answered_meanwhile(Turns(), connections=200, worker_turns=4)
+    assert with_turns <= 4 * REQUESTS_A_TURN + slack
+    assert with_turns >= 4 * REQUESTS_A_TURN - slack  # and the flood does not starve instead
+    without = await answered_meanwhile(None, connections=200, worker_turns=4)
+    assert without >= 4 * 200 - 200
+
+
+async def test_the_connections_of_a_server_stand_in_one_line(loop: Loop) -> None:
+    """Each of 50 clients has sent four requests at once."""
+    answered: Counter[int] = Counter()
+
+    async def respond(request: Request, client: Peer) -> Reply:
+        answered[loop.turn] += 1
+        return replies.HEALTHY
+
+    async def ask(client: Client) -> None:
+        await client.send(NEXT * 4)
+        for _ in range(4):
+            await client.response()
+
+    async with serving(respond) as server:
+        clients = [server.connect() for _ in range(50)]
+        await wait_all_tasks_blocked()  # all are accepted: from here on nothing else slows them
+        async with trio.open_nursery() as nursery:
+            for client in clients:
+                nursery.start_soon(ask, client)
+    assert sum(answered.values()) == 200
+    assert max(answered.values()) == REQUESTS_A_TURN
