@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from .telemetry import Telemetry
     from .turns import Turns
 
-RECEIVE_BYTES = 65536
+# Small beside memory.LARGE_BYTES: what is kept of it does not add up in the heap.
+RECEIVE_BYTES = 16_384
 # How long, and how much, a refused client may go on sending before the connection is cut.
 LINGER_S = 1.0
 LINGER_BYTES = 4 * 1_048_576

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 from trio_util import periodic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from .ledger import Job, Ledger
+    from .state import GuardStatistics
 
 EVERY = 10
 AVERAGE_OVER_JOBS = 50
@@ -88,3 +91,26 @@ class JobLog:
                 if elapsed_s and processed > before:
                     log.info("throughput: %.1f jobs/s", (processed - before) / elapsed_s)
                 before = processed
+
+    async def report_locks(self, statistics: Callable[[], Sequence[GuardStatistics]]) -> None:
+        """Log which of several locks is the hottest, every two seconds with jobs, until cancelled.
+
+        Args:
+            statistics: of every lock of the map.
+        """
+        before = 0
+        async with aclosing(periodic(THROUGHPUT_PERIOD_S)) as ticks:
+            async for _ in ticks:
+                guards = statistics()
+                acquisitions = sum(guard.acquisitions for guard in guards)
+                if acquisitions > before:
+                    hottest = max(guards, key=lambda guard: guard.acquisitions)
+                    log.info(
+                        "locks: %d, the hottest has %d users, %.0f %% of all acquisitions, "
+                        "and was waited for %.2f s",
+                        len(guards),
+                        hottest.users,
+                        100 * hottest.acquisitions / acquisitions,
+                        hottest.wait_s,
+                    )
+                before = acquisitions

@@ -118,6 +118,9 @@ class _Backlog:
         self.elapsed_s += now_s - self.since_s
         self.since_s = None
 
+    def broken_off(self) -> None:
+        self.since_s = None  # what was dropped says nothing about how fast jobs are done
+
     def completed(self, now_s: float) -> None:
         if self.since_s is None:
             return
@@ -365,7 +368,7 @@ class Ledger:
             return
         counts.queued -= 1
         if not counts.queued:
-            self._backlog.ended(self.clock())
+            self._backlog.broken_off()
 
     def _abandon(self, job: Job) -> None:
         if job.state in (JobState.NEW, JobState.WAITING):  # in the channel before its sender knew

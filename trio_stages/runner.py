@@ -9,7 +9,6 @@ sealed, so that nothing is applied behind our back, and the process leaves.
 from __future__ import annotations
 
 import errno
-import gc
 import json
 import logging
 import math
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .logs import configure_logging
+from .memory import configure_memory
 from .options import UsageError
 from .signals import stop_on_signals
 from .telemetry import Telemetry
@@ -38,10 +38,6 @@ GIVE_UP_S = 2.0
 # Between a drain's deadline, when what is left is cancelled and counted, and giving up on threads
 # that do not return even then.
 DRAIN_MARGIN_S = 0.5
-# Python's 700 new objects to a search for cyclic garbage are a dozen connections, and every so often
-# it walks through all there are: beside 10,000 of them that froze the loop for half a second, and
-# tripled the time of a stop. There are next to no cycles here; the rest never waits for a search.
-GARBAGE_THRESHOLD = 50_000
 
 OK, FAILED, USAGE, ABANDONED = range(4)
 
@@ -66,7 +62,7 @@ def run_stage(serve: Serve, settings: Settings) -> int:
         UsageError: a server was asked for that is not installed.
     """
     configure_logging(settings)
-    gc.set_threshold(GARBAGE_THRESHOLD)
+    configure_memory()
     if settings.server == "hypercorn" and find_spec("hypercorn") is None:
         raise UsageError("--server: hypercorn is not installed; pip install 'trio-stages[asgi]'")
     try:

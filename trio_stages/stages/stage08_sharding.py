@@ -4,8 +4,8 @@ Pain: sixteen workers wait in line for one lock, though they update different us
 Idea: cut the map into shards and let a stable hash of the user say which; only updates within one
 shard wait for each other. The map and its locks come from ``open_balances`` as before, so that
 ``--state`` compares them at the same workload; what is new is ``state/guards.py``.
-Still hurts: one hot user is still one hot lock. And what happens inside, nobody can see from
-outside.
+Still hurts: one hot user is still one hot lock; the log says how hot the hottest is. The rest of
+what happens inside, nobody can see from outside.
 """
 
 from __future__ import annotations
@@ -155,6 +155,7 @@ async def serve(
             nursery.start_soon(heartbeat)
             nursery.start_soon(work.wake_threads_on_cancel)
             nursery.start_soon(job_log.report_throughput)
+            nursery.start_soon(job_log.report_locks, balances.statistics)
             for number in range(settings.workers):
                 nursery.start_soon(worker, number, receive_jobs.clone(), process, ledger)
             reads = OffloadedReads(balances) if isinstance(balances, ThreadBalances) else balances

@@ -157,6 +157,7 @@ async def serve(
             nursery.start_soon(heartbeat)
             nursery.start_soon(work.wake_threads_on_cancel)
             nursery.start_soon(job_log.report_throughput)
+            nursery.start_soon(job_log.report_locks, balances.statistics)
             for number in range(settings.workers):
                 nursery.start_soon(worker, number, receive_jobs.clone(), process, ledger, metrics)
             reads = OffloadedReads(balances) if isinstance(balances, ThreadBalances) else balances

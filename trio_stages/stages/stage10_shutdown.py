@@ -169,6 +169,7 @@ async def serve(
             background.start_soon(heartbeat)
             background.start_soon(work.wake_threads_on_cancel)
             background.start_soon(job_log.report_throughput)
+            background.start_soon(job_log.report_locks, balances.statistics)
             async with trio.open_nursery() as workers:
                 for number in range(settings.workers):
                     receiver = receive_jobs.clone()
