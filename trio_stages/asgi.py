@@ -281,9 +281,7 @@ async def serve_hypercorn(
         await stop.wait()
         await trio.sleep(LAST_CALL_S)
 
-    run = partial(
-        hypercorn.trio.serve, framework, config, shutdown_trigger=close_after_last_call
-    )
+    run = partial(hypercorn.trio.serve, framework, config, shutdown_trigger=close_after_last_call)
     async with trio.open_nursery() as nursery:
         await nursery.start(run)
         task_status.started(stop_gracefully if application.stop_gracefully else None)
@@ -313,6 +311,12 @@ class _Contained:
             await super().run()  # type: ignore[misc]
         except* Exception:
             log.exception("a connection ended by an error of its host")
+
+    async def _read_data(self) -> None:
+        await super()._read_data()  # type: ignore[misc]
+        # Nothing more will come. Its timer would keep the connection until the idle timeout, and
+        # with it the socket of every client that has hung up.
+        await self.idle_task.stop()  # type: ignore[attr-defined]
 
 
 class _FromEnvironment:

@@ -128,7 +128,7 @@ class Connection:
                         break
                     reader.feed(await self._stream.receive_some(RECEIVE_BYTES))
             if request is not None and request.head.path == b"/health":
-                reply = await respond(request, self)
+                reply = await self._answer(respond, request)
                 head = replace(request.head, keep_alive=False)
             else:
                 self._telemetry.connections_refused += 1
@@ -166,17 +166,21 @@ class Connection:
             if request is None:
                 return
             await self._turns.take()
-            try:
-                reply = await respond(request, self)
-            except Exception:
-                log.exception("a request could not be answered")
-                reply = replies.INTERNAL_ERROR
+            reply = await self._answer(respond, request)
             head = replace(request.head, keep_alive=False) if self._last else request.head
             await self._send(reply, head)
             if reply.close or not head.keep_alive:
                 break
         if request.head.keep_alive or self._reader.buffered_bytes:
             await self._linger()  # the client may be sending its next request
+
+    async def _answer(self, respond: Respond, request: Request) -> Reply:
+        """The one place where an error of ours becomes a reply, and harms nobody else."""
+        try:
+            return await respond(request, self)
+        except Exception:
+            log.exception("a request could not be answered")
+            return replies.INTERNAL_ERROR
 
     async def _receive_request(self) -> Request | None:
         """The next complete request, or None if the client has ended the connection."""
