@@ -464,6 +464,44 @@ def spawned(
 # A load that misbehaves
 
 
+class Flood:
+    """Clients on loopback sockets that post as fast as they are answered, until nobody listens.
+
+    Attributes:
+        statuses: of all replies.
+        unanswered: requests, or connections, that ended without one.
+        in_full_swing: set after 500 replies.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.statuses: list[int] = []
+        self.unanswered = 0
+        self.in_full_swing = trio.Event()
+
+    async def client(self) -> None:
+        """One of them: connect again and again, until nobody listens."""
+        while True:
+            try:
+                stream = await trio.open_tcp_stream("127.0.0.1", self._port)
+            except OSError:
+                return
+            async with Client(stream) as client:
+                try:
+                    await self._post(client)
+                except (ConnectionEnded, trio.BrokenResourceError):
+                    self.unanswered += 1
+
+    async def _post(self, client: Client) -> None:
+        while True:
+            response = await client.post()
+            self.statuses.append(response.status)
+            if len(self.statuses) == 500:
+                self.in_full_swing.set()
+            if response.headers.get("connection") == "close":
+                return
+
+
 @dataclass
 class Traffic:
     """What the clients of one ``misbehave`` have sent, and been promised."""
