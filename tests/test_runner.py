@@ -122,7 +122,7 @@ def flood_of(
         ("8 --work-ms 5000", "SIGINT", a_reply_has_come, True),
         ("8 --work-ms 0 --hold-ms 5000 --state per-user", "SIGTERM", a_reply_has_come, True),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", str(value)),
 )
 def test_a_stop_amid_a_flood(
     line: str,
@@ -144,6 +144,7 @@ def test_a_stop_amid_a_flood(
 @pytest.mark.parametrize(
     ("said", "signum"),
     [(b"", signal.SIGINT), (b"", signal.SIGTERM), (request()[:-1], signal.SIGTERM)],
+    ids=["silent-SIGINT", "silent-SIGTERM", "half-a-request-SIGTERM"],
 )
 def test_a_stop_of_the_frozen_stage_1(said: bytes, signum: int) -> None:
     """Inside the blocking ``recv``, where no event loop could act on a signal."""

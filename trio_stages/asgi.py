@@ -27,6 +27,7 @@ from .framing import Request
 from .heads import LAX, MAX_HEADER_FIELDS, Refused, understand
 from .ladder import STAGES
 from .options import UsageError, parse_settings
+from .server import LAST_ACCEPT_S
 from .telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -279,7 +280,7 @@ async def serve_hypercorn(
         # What is in the kernel's backlog when Hypercorn closes would be reset. So it goes on
         # accepting for a moment, and the stage tells the late ones that it is shutting down.
         await stop.wait()
-        await trio.sleep(LAST_CALL_S)
+        await trio.sleep(LAST_ACCEPT_S)
 
     run = partial(hypercorn.trio.serve, framework, config, shutdown_trigger=close_after_last_call)
     async with trio.open_nursery() as nursery:

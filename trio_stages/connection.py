@@ -100,7 +100,7 @@ class Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client has gone; that is its right at any byte
         finally:
-            await trio.aclose_forcefully(self._stream)
+            await self._stream.aclose()
 
     def finish(self) -> None:
         """Make the request that is under way, or comes next, the last: its reply says so."""
@@ -139,7 +139,7 @@ class Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
-            await trio.aclose_forcefully(self._stream)
+            await self._stream.aclose()
 
     async def gone(self) -> None:
         """Return when the client has stopped sending or vanished; for use while it is answered.

@@ -11,7 +11,8 @@ Rules:
 3. Rendering takes milliseconds, so it happens in a thread, at most once a second; who asks in
    between gets the same text.
 
-Buckets are powers of two, because there, and only there, the histograms are exact.
+Buckets are powers of two, because there, and only there, the histograms are exact. (They count what
+is shorter than the bound, and ``le`` means no longer: a difference that no clock comes upon.)
 """
 
 from __future__ import annotations
