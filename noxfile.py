@@ -16,7 +16,7 @@ nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # `matrix` skips what is not there
 nox.options.sessions = ["tests", "lint", "types", "docs"]
 
-COVERED_WHOLE = ("framing", "heads", "chunks", "ledger")
+COVERED_WHOLE = ("framing", "heads", "chunks", "ledger", "drain_rate", "jobs")
 """Modules that must not lose a byte or a job: every branch of them is hit."""
 
 
@@ -50,7 +50,7 @@ def lint(session: nox.Session) -> None:
     install(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    session.run("flake8", "trio_stages", "clients", "tests", "noxfile.py")
+    session.run("flake8", "trio_stages", "clients", "tests", "fuzz", "noxfile.py")
 
 
 @nox.session
@@ -73,6 +73,21 @@ def stress(session: nox.Session) -> None:
     install(session, "test")
     Path("build").mkdir(exist_ok=True)
     session.run("python", "-m", "clients.suite", "--json", "build/stress.json", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Slow clients, 10,000 idle connections, stops amid floods: `nox -s soak -- --quick`."""
+    install(session, "test")
+    Path("build").mkdir(exist_ok=True)
+    session.run("python", "-m", "clients.soak", "--json", "build/soak.json", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Any bytes against the framing and the event parser, e.g. `nox -s fuzz -- --seconds 600`."""
+    install(session, "fuzz")
+    session.run("python", "-m", "fuzz", *session.posargs)
 
 
 @nox.session

@@ -3,7 +3,7 @@
 The map, from the top down; arrows point one way:
 
 * ``cli`` → ``ladder``, ``options``, ``lesson``, ``runner`` (one stage as a process: ``signals``,
-  ``logs``, the final line)
+  ``logs``, ``memory``, the final line)
 * ``stages/stageNN_….py``: the lessons, each the difference to the one before
 * what the stages share: ``server`` → ``connection`` → ``framing``, ``replies`` (HTTP on h11);
   ``routes``, ``events`` (what a request means); ``state/``, ``locks`` (balances and what guards

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 from trio_util import move_on_when
 
-from .ledger import Job, JobState
+from .jobs import Job, JobState
 
 if TYPE_CHECKING:
     from .connection import Client

@@ -23,9 +23,9 @@ import trio
 
 from . import replies
 from .connection import LAST_CALL_S
-from .framing import Request
 from .heads import LAX, MAX_HEADER_FIELDS, Refused, understand
 from .ladder import STAGES
+from .messages import Request
 from .options import UsageError, parse_settings
 from .server import LAST_ACCEPT_S
 from .telemetry import Telemetry
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework
 
     from .connection import Respond
-    from .heads import Head
+    from .messages import Head
     from .options import Settings
     from .replies import Reply
 

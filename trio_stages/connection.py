@@ -23,7 +23,7 @@ from . import replies
 from .framing import Phase, Refused, RequestReader
 
 if TYPE_CHECKING:
-    from .framing import Head, Request
+    from .messages import Head, Request
     from .options import Settings
     from .replies import Reply
     from .telemetry import Telemetry

@@ -14,12 +14,12 @@ Rules:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from . import replies
 from .chunks import ChunkedBody
-from .heads import LAX, Head, HeadMemory, Refused, parse_head
+from .heads import LAX, HeadMemory, Refused, parse_head
+from .messages import Head, Request
 
 __all__ = ["Head", "Phase", "Refused", "Request", "RequestReader"]
 
@@ -36,14 +36,6 @@ class Phase(Enum):
     IDLE = auto()  #: nothing of the next request has come
     HEAD = auto()  #: some of a head has come
     BODY = auto()  #: the head is complete, the body is not
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A complete request."""
-
-    head: Head
-    body: bytes
 
 
 class RequestReader:

@@ -11,12 +11,12 @@ Rules:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import h11
 
 from . import replies
+from .messages import Head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,20 +45,6 @@ class Refused(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.reason)
         self.reply = reply
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What the head of a request says, with all that matters for framing."""
-
-    method: bytes
-    path: bytes  #: without query, scheme and authority
-    body_bytes: int  #: declared length; 0 with ``chunked``
-    chunked: bool
-    expects_continue: bool
-    keep_alive: bool
-    http_1_0: bool
-    plain: bool  #: nothing in it that asks for more than reading a body of known length
 
 
 def parse_head(raw: bytes) -> Head:

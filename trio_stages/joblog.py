@@ -16,7 +16,8 @@ from trio_util import periodic
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .ledger import Job, Ledger
+    from .jobs import Job
+    from .ledger import Ledger
     from .state import GuardStatistics
 
 EVERY = 10

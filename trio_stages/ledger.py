@@ -22,51 +22,32 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import trio
 
+from .drain_rate import RATE_MEMORY_S, DrainRate
 from .histogram import Histogram
+from .jobs import OUTSTANDING, Job, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .events import Event
+__all__ = [
+    "OUTSTANDING",
+    "RATE_MEMORY_S",
+    "Job",
+    "JobState",
+    "Ledger",
+    "LedgerError",
+    "LedgerStatistics",
+]
 
 log = logging.getLogger(__name__)
-
-# The measured drain rate forgets: after this much time under backlog, half of it no longer counts.
-RATE_MEMORY_S = 10.0
-
-
-class JobState(Enum):
-    """Where a job is; the last three are its ends."""
-
-    NEW = auto()
-    WAITING = auto()  #: for a place in the queue (``--overflow wait``); not yet received
-    QUEUED = auto()
-    IN_HAND = auto()
-    PROCESSED = auto()
-    FAILED = auto()
-    ABANDONED = auto()
-    REJECTED = auto()
-
-
-OUTSTANDING = (JobState.QUEUED, JobState.IN_HAND)
 
 
 class LedgerError(RuntimeError):
     """A move that rule 2 or 3 forbids: the job is not where the caller believes it to be."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """An event on its way through the server."""
-
-    event: Event
-    state: JobState = JobState.NEW
-    accepted_at_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,39 +83,6 @@ class _Counts:
     processed_amount: int = 0
 
 
-@dataclass(slots=True)
-class _Backlog:
-    """Completions, and time, while the queue was not empty: their quotient is the drain rate."""
-
-    completions: float = 0.0
-    elapsed_s: float = 0.0
-    since_s: float | None = None
-
-    def began(self, now_s: float) -> None:
-        self.since_s = now_s
-
-    def ended(self, now_s: float) -> None:
-        assert self.since_s is not None
-        self.elapsed_s += now_s - self.since_s
-        self.since_s = None
-
-    def broken_off(self) -> None:
-        self.since_s = None  # what was dropped says nothing about how fast jobs are done
-
-    def completed(self, now_s: float) -> None:
-        if self.since_s is None:
-            return
-        self.completions += 1
-        self.elapsed_s += now_s - self.since_s
-        self.since_s = now_s
-        if self.elapsed_s > RATE_MEMORY_S:
-            self.completions /= 2
-            self.elapsed_s /= 2
-
-    def rate_per_s(self) -> float | None:
-        return self.completions / self.elapsed_s if self.completions and self.elapsed_s else None
-
-
 @dataclass(slots=True, eq=False)
 class Ledger:
     """The books of one server.
@@ -148,7 +96,7 @@ class Ledger:
     queue_delay: Histogram = field(default_factory=Histogram)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _counts: _Counts = field(default_factory=_Counts)
-    _backlog: _Backlog = field(default_factory=_Backlog)
+    _backlog: DrainRate = field(default_factory=DrainRate)
     _outstanding: set[Job] = field(default_factory=set)
     _sealed: bool = False
 
@@ -324,7 +272,7 @@ class Ledger:
     def drain_rate_per_s(self) -> float | None:
         """Jobs per second, measured while there was a backlog; None before there was one."""
         with self._lock:
-            return self._backlog.rate_per_s()
+            return self._backlog.per_s()
 
     @property
     def queued(self) -> int:

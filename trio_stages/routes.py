@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .connection import Client, Respond
-    from .framing import Request
+    from .messages import Request
     from .metrics import Metrics
     from .replies import Reply
     from .telemetry import Telemetry

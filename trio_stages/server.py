@@ -118,13 +118,13 @@ async def serve_http(
                     break
                 places.acquire_nowait()
                 admit(stream)
-        for stream in queued(listener):  # who may have sent a request before the stop; few or many
+        for stream in queued(listener):  # a place or not: they may have sent before the stop
             admit(stream)
         await listener.aclose()
         for connection in connections:
             connection.finish()
         await trio.sleep(LAST_CALL_S)
-        # Once more round the loop, however long the last turn took: what has come has been read.
+        # Once more round the loop, however long its last turn took: all that had come is read now.
         await trio.lowlevel.checkpoint()
         for connection in connections:
             connection.dismiss()
@@ -143,10 +143,10 @@ async def accept(listener: trio.abc.Listener[trio.abc.Stream]) -> trio.abc.Strea
 
 
 def queued(listener: trio.abc.Listener[trio.abc.Stream]) -> Iterator[trio.abc.Stream]:
-    """Take the connections that the kernel has queued for a socket, in one go.
+    """Take all connections that the kernel has queued for a socket, in one go.
 
-    ``accept`` takes a turn of the loop for each, and under a flood more may come in that turn:
-    closing a listener resets whoever is left in its queue.
+    Closing a listener resets whoever is left in its queue, and ``accept`` takes a turn of the loop
+    for each: under a flood of connections there is no end of it.
     """
     if not isinstance(listener, trio.SocketListener):
         return

@@ -21,7 +21,7 @@ from trio_stages.server import Listener, serve_http
 
 if TYPE_CHECKING:
     from trio_stages.connection import Client
-    from trio_stages.framing import Request
+    from trio_stages.messages import Request
     from trio_stages.replies import Reply
     from trio_stages.telemetry import Telemetry
 

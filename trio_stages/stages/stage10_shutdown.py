@@ -20,7 +20,7 @@ from trio_stages.admission import wait_for_place
 from trio_stages.events import InvalidEvent, parse_event
 from trio_stages.heartbeat import heartbeat
 from trio_stages.joblog import JobLog
-from trio_stages.ledger import Job
+from trio_stages.jobs import Job
 from trio_stages.metrics import Metrics
 from trio_stages.routes import Routes
 from trio_stages.server import Listener, serve_http
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from trio_stages.connection import Client
-    from trio_stages.framing import Request
     from trio_stages.ledger import Ledger
+    from trio_stages.messages import Request
     from trio_stages.replies import Reply
     from trio_stages.telemetry import Telemetry
 

@@ -1,0 +1,35 @@
+"""An event on its way through the server, and where it may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .events import Event
+
+
+class JobState(Enum):
+    """Where a job is; the last three are its ends."""
+
+    NEW = auto()
+    WAITING = auto()  #: for a place in the queue (``--overflow wait``); not yet received
+    QUEUED = auto()
+    IN_HAND = auto()
+    PROCESSED = auto()
+    FAILED = auto()
+    ABANDONED = auto()
+    REJECTED = auto()
+
+
+OUTSTANDING = (JobState.QUEUED, JobState.IN_HAND)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """An event on its way through the server."""
+
+    event: Event
+    state: JobState = JobState.NEW
+    accepted_at_s: float = 0.0
