@@ -7,6 +7,7 @@ Commands:
 - ``stress``    the document's load for a stage, the model's figures beside it, the ledger
 - ``suite``     every stage in turn under ``stress``, one table
 - ``pairs``     two stages or settings in turn under the same load, ratios pair by pair
+- ``soak``      slow clients, thousands of connections, stops amid floods; what it claims
 
 What they are made of, bottom up:
 
@@ -18,6 +19,11 @@ What they are made of, bottom up:
 - ``prediction``   the model's figures for a server as it is configured
 - ``ledgercheck``  the client's list of events against the server's balances and counters
 - ``spawn``        a server of one's own, always stopped
+- ``slowloris``    slow clients of four kinds, and a good one beside them
+- ``idle``         ten thousand idle connections, and a stop with all of them open
+- ``overrun``      more connections than are allowed, or than there are descriptors for
+- ``witness``      a flood that knows what was sent before a stop, and how it ended
+- ``claims``       what an experiment claims, and whether it held
 - ``report``       all of it for people, and as JSON
 - ``catalogue``    the malformed requests, as data
 - ``command``      what the commands share: options, exit status, progress

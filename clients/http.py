@@ -223,6 +223,21 @@ async def connect(target: Target) -> trio.SocketStream:
     return trio.SocketStream(sock)
 
 
+async def read_reply(stream: trio.abc.ReceiveStream) -> Reply:
+    """Wait for one reply on a bare connection.
+
+    Raises:
+        BadReply: it ended before, or this is no reply.
+        trio.BrokenResourceError: it was reset.
+    """
+    data, reply = b"", None
+    while reply is None:
+        more = await stream.receive_some()
+        data += more
+        reply = parse_reply(data, eof=not more)
+    return reply
+
+
 async def get_json(target: Target, path: str) -> Any:
     """GET a path over a connection of its own; see ``Connection.get_json``."""
     with Connection(target) as connection:

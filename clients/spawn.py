@@ -100,6 +100,21 @@ class Server:
             self.final = None
 
 
+def allow_files(files: int) -> None:
+    """Let this process, and the servers that it starts from now on, have so many descriptors.
+
+    Raises:
+        ClientError: it may not have them.
+    """
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY or files <= limit:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+    except ValueError:
+        raise ClientError(f"{files} open files are wanted, {most} allowed: ulimit -Hn") from None
+
+
 @asynccontextmanager
 async def spawned(
     stage: int, options: Sequence[str] = (), *, verbose: bool = False

@@ -1,0 +1,102 @@
+"""``python -m clients.soak [NAME …]``: what slow clients and many connections do to the last stage.
+
+Each experiment starts a server of its own and claims something of it. Exit status 1 if a claim does
+not hold. All of them take some five minutes; ``--quick`` is a minute of smaller ones. Linux only:
+the server's memory, descriptors and CPU time are read in /proc.
+
+- ``slow``         300 slow connections of four kinds, and a good client beside them
+- ``idle``         10,000 idle connections: what each costs, and a stop with all of them open
+- ``drain``        SIGTERM amid a flood, again and again
+- ``beyond``       a flood of connections beyond ``--max-connections``
+- ``descriptors``  fewer descriptors than connections
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from . import command
+from .idle import idle
+from .overrun import beyond, descriptors
+from .slowloris import slow
+from .witness import drain
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Awaitable, Callable
+
+    from .claims import Claim
+
+
+class Result(Protocol):
+    """A dataclass: what was seen, and what is claimed of it."""
+
+    def claims(self) -> list[Claim]:
+        """What ought to hold."""
+
+
+EXPERIMENTS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "slow": slow,
+    "idle": idle,
+    "drain": drain,
+    "beyond": beyond,
+    "descriptors": descriptors,
+}
+QUICK: dict[str, dict[str, object]] = {
+    "slow": {"connections": 100, "windows": 1, "window_s": 5.0},
+    "idle": {"connections": 2000},
+    "drain": {"runs": 3},
+    "beyond": {"allowed": 100, "arriving": 500, "duration_s": 4.0},
+    "descriptors": {"duration_s": 1.0},
+}
+
+
+def lines(name: str, result: Result) -> str:
+    """An experiment's claims, for people."""
+    text = [f"=== {name}"]
+    for what, figures, holds in result.claims():
+        text += [f"{'ok   ' if holds else 'FAILS'} {what}", f"      {figures}"]
+    return "\n".join(text)
+
+
+async def _command(options: argparse.Namespace) -> int:
+    results = {}
+    for name in options.names or EXPERIMENTS:
+        arguments = dict(QUICK[name]) if options.quick else {}
+        if name == "drain":
+            arguments["seed"] = options.seed
+        with command.progress() as update:
+            result = await EXPERIMENTS[name](**arguments, on_progress=update)
+        print(lines(name, result), flush=True)
+        results[name] = result
+    claims = {name: result.claims() for name, result in results.items()}
+    command.write_json(
+        options.json,
+        {
+            name: dataclasses.asdict(result) | {"claims": [c._asdict() for c in claims[name]]}
+            for name, result in results.items()
+        },
+    )
+    return 0 if all(claim.holds for of_one in claims.values() for claim in of_one) else 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = command.parser("soak", "Slow clients and many connections against the last stage.")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(EXPERIMENTS)}; default: all"
+    )
+    parser.add_argument("--quick", action="store_true", help="a minute of smaller ones")
+    parser.add_argument("--seed", type=int, help="of the moments at which `drain` stops the server")
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if name not in EXPERIMENTS:
+            parser.error(f"there is no {name}; choose from {', '.join(EXPERIMENTS)}")
+    return command.run(partial(_command, options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
