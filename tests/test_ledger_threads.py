@@ -138,22 +138,27 @@ def test_nothing_is_applied_behind_a_seal(lines_later: int) -> None:
     """Wherever in its step the seal may find a worker."""
     ledger, effects = Ledger(), Counter[int]()
     jobs = [in_hand(ledger, amount=n) for n in range(40)]
-    underway = threading.Event()
+    underway, sealed = threading.Event(), threading.Event()
     given_up: list[int] = []
     seen: list[tuple[Counter[int], LedgerStatistics]] = []
 
     def work() -> None:
-        for mine in jobs:
+        *most, last = jobs
+        for mine in most:
             with Either():
                 ledger.apply(mine, counting(effects))
             if effects.total() >= 10:
                 underway.set()
+        sealed.wait(PATIENCE_S)  # so that there is one for the seal to give up, however late it is
+        with Either():
+            ledger.apply(last, counting(effects))
 
     def seal() -> None:
         underway.wait(PATIENCE_S)
         for _ in range(lines_later):
             assert not ledger.queued
         given_up.append(ledger.seal())
+        sealed.set()
         seen.append((effects.copy(), ledger.statistics()))
 
     threads = [stumbling(work), stumbling(work), stumbling(seal)]
