@@ -19,7 +19,7 @@ from trio_util import wait_any
 
 from .claims import Claim, released
 from .flood import run_load
-from .http import Target, connect
+from .http import Connection, Target, connect
 from .loads import Load
 from .slow import DRIP
 from .spawn import spawned
@@ -34,6 +34,7 @@ TIMEOUTS_S = {"header": 2.0, "body": 3.0, "idle": 4.0, "write": 2.0}
 DRIP_S = 0.1
 # They come one after the other within this time: slowness is the subject, not a stampede.
 ARRIVE_S = 1.0
+# Of a body a quarter comes at once, so that it is worth a buffer.
 BODY_BYTES, UP_FRONT_BYTES = 1_000_000, 250_000
 # As little as the kernel grants, so that a client that reads nothing is full soon.
 BUFFER_BYTES = 4096
@@ -53,7 +54,7 @@ async def drip_head(stream: trio.SocketStream, mark: Callable[[], None]) -> None
 
 
 async def drip_body(stream: trio.SocketStream, mark: Callable[[], None]) -> None:
-    """Send a quarter of a body at once, so that it is worth a buffer, and drip the rest."""
+    """Send the first part of a body, and drip the rest."""
     mark()
     head = b"POST / HTTP/1.1\r\nHost: slow\r\nContent-Length: %d\r\n\r\n" % BODY_BYTES
     await stream.send_all(head + bytes(UP_FRONT_BYTES))
@@ -223,6 +224,8 @@ async def slow(
             for kind, times_s in (await besiege(target, connections, window_s)).items():
                 waited[kind] += times_s
 
+        with Connection(target) as connection:  # the first of each request has costs of its own
+            await connection.request(target.request("GET", "/metrics"))
         for window in range(windows):
             result = await run_load(target, load)
             unanswered += result.errors

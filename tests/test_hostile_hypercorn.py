@@ -155,6 +155,14 @@ async def test_a_refused_client_that_goes_on_is_reset() -> None:
             assert scope.cancelled_caught is reads_on
 
 
+async def test_a_last_reply_is_not_lost_to_the_request_behind_it() -> None:
+    async with hypercorn(3) as (port, telemetry):
+        telemetry.begin_draining()
+        for _ in range(30):  # for it depends on which of two tasks comes first
+            received, _ = await told(port, post(EVENT) + HEALTH)
+            assert replies(received) == ["accepted"]
+
+
 async def test_http_2_is_answered() -> None:
     async with hypercorn(3, max_body_bytes=1000) as (port, _):
         bodies = (EVENT, b"{}", EVENT.ljust(1001))

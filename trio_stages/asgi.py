@@ -200,9 +200,8 @@ class Application:
         if reply.http_error:
             telemetry.ledger.http_error()
         fields = [*reply.fields]
-        if (reply.close or telemetry.draining or not keep_alive) and scope["http_version"] != "2":
+        if reply.close or telemetry.draining or not keep_alive:
             fields.append((b"connection", b"close"))
-        await trio.lowlevel.checkpoint()  # Hypercorn may still have to find that the body was all
         await send({"type": "http.response.start", "status": reply.status, "headers": fields})
         await send({"type": "http.response.body", "body": reply.body})
 
