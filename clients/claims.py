@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from .drain import read_stats
-from .http import Connection
 
 if TYPE_CHECKING:
-    from .http import Target
+    from .http import Connection
 
 # For the server to let go of what it has; long beside the second for which it hears a client out.
 RELEASE_S = 10.0
@@ -25,12 +24,11 @@ class Claim(NamedTuple):
     holds: bool
 
 
-async def released(target: Target) -> int:
-    """Wait until the server has let go of every connection; return how many it has not."""
-    with Connection(target) as connection:
-        until = trio.current_time() + RELEASE_S
-        while True:
-            left: int = (await read_stats(connection))["connections"] - 1
-            if not left or trio.current_time() > until:
-                return left
-            await trio.sleep(POLL_S)
+async def released(connection: Connection) -> int:
+    """Wait until a server has no connection but this one; return how many others it still has."""
+    until = trio.current_time() + RELEASE_S
+    while True:
+        left: int = (await read_stats(connection))["connections"] - 1
+        if not left or trio.current_time() > until:
+            return left
+        await trio.sleep(POLL_S)

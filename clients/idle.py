@@ -96,22 +96,22 @@ async def idle(
     options = [f"--max-connections={connections + 1}", "--idle-timeout=600"]
     async with spawned(STAGE, options) as server:
         target = await Target.locate(server.url)
-        await released(target)  # the first request has costs of its own
-        before, files = server.resident_bytes, server.open_files
+        with Connection(target) as control:
+            await released(control)  # the first request has costs of its own
+            before, files = server.resident_bytes, server.open_files
 
-        streams = await gather(target, connections)
-        full = server.resident_bytes
-        with Connection(target) as connection:
-            held = (await read_stats(connection))["connections"] - 1
-        on_progress("idle: connections held", 1, 3)
+            streams = await gather(target, connections)
+            full = server.resident_bytes
+            held = (await read_stats(control))["connections"] - 1
+            on_progress("idle: connections held", 1, 3)
 
-        for stream in streams:
-            await trio.aclose_forcefully(stream)
-        left = await released(target), server.open_files - files
-        after = server.resident_bytes
-        streams = await gather(target, connections)
-        again = server.resident_bytes
-        on_progress("idle: held again", 2, 3)
+            for stream in streams:
+                stream.socket.close()
+            left = await released(control), server.open_files - files
+            after = server.resident_bytes
+            streams = await gather(target, connections)
+            again = server.resident_bytes
+            on_progress("idle: held again", 2, 3)
 
         ends = Ends(streams)
         async with trio.open_nursery() as nursery:

@@ -167,8 +167,8 @@ async def beyond(
             good = await Good.beside(target, duration_s)
             on_progress("beyond the limit", 1, 2)
             leave.set()
-        left = await released(target)
         with Connection(target) as connection:
+            left = await released(connection)
             counted = (await read_stats(connection))["connections_refused"]
         on_progress("beyond the limit", 2, 2)
     return Beyond(
@@ -277,7 +277,8 @@ async def descriptors(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(crowd)
             good = await Good.beside(target, 3 * ADVANCE_S + duration_s)
-        left = await released(target)
+        with Connection(target) as connection:
+            left = await released(connection)
         on_progress("out of descriptors", 2, 2)
     return Descriptors(
         limit=limit,

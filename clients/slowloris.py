@@ -219,13 +219,13 @@ async def slow(
     unanswered = start = most = 0
     async with spawned(STAGE, options) as server:
         target = await Target.locate(server.url)
+        with Connection(target) as connection:  # the first of each request has costs of its own
+            await connection.request(target.request("GET", "/metrics"))
 
         async def siege() -> None:
             for kind, times_s in (await besiege(target, connections, window_s)).items():
                 waited[kind] += times_s
 
-        with Connection(target) as connection:  # the first of each request has costs of its own
-            await connection.request(target.request("GET", "/metrics"))
         for window in range(windows):
             result = await run_load(target, load)
             unanswered += result.errors
@@ -238,7 +238,8 @@ async def slow(
             unanswered += result.errors
             beside.append(result.latency().p99_s)
             on_progress("slow: windows", window + 1, windows)
-        left = await released(target)
+        with Connection(target) as connection:
+            left = await released(connection)
         end = server.resident_bytes
     return Slow(
         connections=connections,

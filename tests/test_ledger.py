@@ -354,6 +354,18 @@ def test_it_is_counted_too_when_an_error_leaves_the_block(error: type[BaseExcept
     assert ledger.statistics().abandoned == 2
 
 
+def test_what_the_seal_has_given_up_is_not_given_up_again() -> None:
+    """A thread comes back after all, the server ends, and finds the queue as it was."""
+    ledger = Ledger()
+    send, receive = trio.open_memory_channel[Job](10)
+    held = in_hand(ledger)
+    with ledger.dropping(receive), ledger.settling(held):
+        put(ledger, send, job(), job())
+        assert ledger.seal() == 3
+        raise ZeroDivisionError
+    assert ledger.statistics().abandoned == 3
+
+
 async def test_a_job_leaves_the_queue_in_the_step_in_which_it_is_taken() -> None:
     """Else a sender could fill its place while it still counts as queued."""
     ledger = Ledger()

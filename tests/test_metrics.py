@@ -1,6 +1,7 @@
 """``GET /metrics``: valid Prometheus text, and figures that are the ledger's.
 
-Time stands still (``mock_clock``) where a real thread renders, so that once a second is exact.
+Time stands still (``mock_clock``) where a real thread renders; what that costs has a file of its
+own.
 """
 
 from __future__ import annotations
@@ -19,15 +20,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from support import (
-    EVENT,
-    Client,
-    event,
-    request,
-    running,
-    settings_of,
-    stage_module,
-)
+from support import EVENT, Client, event, request, running, settings_of, stage_module
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_stages.metrics import BUCKET_POWERS, Metrics

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class JobState(Enum):
-    """Where a job is; the last three are its ends."""
+    """Where a job is; the last four are its ends."""
 
     NEW = auto()
     WAITING = auto()  #: for a place in the queue (``--overflow wait``); not yet received
@@ -24,6 +24,7 @@ class JobState(Enum):
 
 
 OUTSTANDING = (JobState.QUEUED, JobState.IN_HAND)
+ENDS = (JobState.PROCESSED, JobState.FAILED, JobState.ABANDONED, JobState.REJECTED)
 
 
 @dataclass(slots=True, eq=False)

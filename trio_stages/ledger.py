@@ -28,7 +28,7 @@ import trio
 
 from .drain_rate import RATE_MEMORY_S, DrainRate
 from .histogram import Histogram
-from .jobs import OUTSTANDING, Job, JobState
+from .jobs import ENDS, OUTSTANDING, Job, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,8 +191,7 @@ class Ledger:
     def fail(self, job: Job) -> None:
         """The job raised, before its effect."""
         with self._lock:
-            self._settle(job, JobState.FAILED)
-            self._counts.failed += 1
+            self._fail(job)
 
     def abandon(self, job: Job) -> None:
         """The job is dropped unprocessed, from the queue or from a worker's hand."""
@@ -216,11 +215,9 @@ class Ledger:
                 raise LedgerError("the job was put down without having been applied")
         except Exception:
             log.exception("job failed: user=%r amount=%d", job.event.user, job.event.amount)
-            if job.state in OUTSTANDING:
-                self.fail(job)
+            self._put_down(job, self._fail)
         except BaseException:
-            if job.state in OUTSTANDING:
-                self.abandon(job)
+            self._put_down(job, self._abandon)
             raise
 
     @contextmanager
@@ -231,7 +228,7 @@ class Ledger:
         finally:
             with suppress(trio.WouldBlock, trio.EndOfChannel):
                 while True:
-                    self.abandon(jobs.receive_nowait())
+                    self._put_down(jobs.receive_nowait(), self._abandon)
 
     def seal(self) -> int:
         """Give up whatever is outstanding: from here on nothing is applied.
@@ -279,6 +276,11 @@ class Ledger:
         """Jobs accepted and in nobody's hand."""
         return self._counts.queued
 
+    def _put_down(self, job: Job, settle: Callable[[Job], None]) -> None:
+        with self._lock:
+            if job.state not in ENDS:  # the seal, in another thread, may have been faster
+                settle(job)
+
     # Steps, with the lock held
 
     def _move(self, job: Job, to: JobState, *allowed: JobState) -> None:
@@ -317,6 +319,10 @@ class Ledger:
         counts.queued -= 1
         if not counts.queued:
             self._backlog.broken_off()
+
+    def _fail(self, job: Job) -> None:
+        self._settle(job, JobState.FAILED)
+        self._counts.failed += 1
 
     def _abandon(self, job: Job) -> None:
         if job.state in (JobState.NEW, JobState.WAITING):  # in the channel before its sender knew
