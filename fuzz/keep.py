@@ -59,9 +59,10 @@ def steps_of(run: Callable[[bytes], None], data: bytes) -> set[Step]:
 
         return step
 
+    tracer = sys.gettrace()  # coverage may be looking on
     sys.settrace(follow)
     try:
         run(data)
     finally:
-        sys.settrace(None)
+        sys.settrace(tracer)
     return steps
