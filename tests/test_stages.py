@@ -552,3 +552,20 @@ async def test_stage_7_logs_what_the_lock_costs(
     assert throughput[1] in [f"throughput: {rate} jobs/s" for rate in (99.5, 100.0, 100.5)]
     assert len(throughput) == 3  # 0.1 + 500 × 0.01 s
     assert len(lines) == len(jobs) + len(averages) + len(throughput)
+
+
+async def test_a_faster_stage_does_not_log_more(
+    caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
+) -> None:
+    """Stage 8 does 1,600 jobs/s: a line in 0.05 s, an average in 0.25 s, over all of them."""
+    caplog.set_level("INFO", "trio_stages.joblog")
+    async with running(8, capacity=4000, workers=16, work_ms=10, hold_ms=0) as server:
+        await completions(server, [event(f"user{n % 100}", 10) for n in range(4000)])
+    lines = [record.getMessage() for record in caplog.records]
+    jobs = [line for line in lines if line.startswith("[Worker ")]
+    averages = [re.search(r"last ([0-9]+)", line) for line in lines if "average" in line]
+    over = [int(match[1]) for match in averages if match]
+    assert 45 <= len(jobs) <= 51  # of 2.5 s
+    assert 9 <= len(over) <= 11
+    assert over[0] == 50
+    assert all(300 <= jobs_averaged <= 500 for jobs_averaged in over[1:])

@@ -1,12 +1,13 @@
 """What the workers say of their locks: sampled lines, averages every 50 jobs, and a throughput.
 
 Logging each job would cost more than the lock it measures, so a line is written for one job in
-``EVERY``, and the averages are taken over all of them.
+``EVERY`` and the averages are taken over all of them, neither more often than anybody can read.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 EVERY = 10
 AVERAGE_OVER_JOBS = 50
+# At 100 jobs/s (stage 7) a line comes after 0.1 s and an average after 0.5 s; a hundred times that
+# rate shall not be a hundred times as many lines.
+LINE_PERIOD_S, AVERAGE_PERIOD_S = 0.05, 0.25
 THROUGHPUT_PERIOD_S = 2.0
 
 log = logging.getLogger(__name__)
@@ -48,6 +52,8 @@ class JobLog:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._jobs = 0
+        self._next_line_s = self._next_average_s = -math.inf
+        self._averaged_jobs = 0  # up to here
         self._wait_s = 0.0
         self._hold_s = 0.0
 
@@ -55,18 +61,14 @@ class JobLog:
         """Note one processed job: which worker, the new balance, how long it waited and held."""
         wait_s, hold_s = acquired.wait_s, acquired.hold_s
         with self._lock:
-            self._jobs += 1
+            self._jobs = jobs = self._jobs + 1
             self._wait_s += wait_s
             self._hold_s += hold_s
-            jobs = self._jobs
-            averages = None
-            if jobs % AVERAGE_OVER_JOBS == 0:
-                averages = (
-                    self._wait_s / AVERAGE_OVER_JOBS * 1000,
-                    self._hold_s / AVERAGE_OVER_JOBS * 1000,
-                )
-                self._wait_s = self._hold_s = 0.0
-        if jobs % EVERY == 1:
+            if jobs % EVERY > 1:
+                return
+            line = self._line_due() if jobs % EVERY == 1 else False
+            averages = self._averages() if jobs % AVERAGE_OVER_JOBS == 0 else None
+        if line:
             log.info(
                 "[Worker %2d] user=%s, balance=%d, wait=%.2fms, hold=%.2fms",
                 worker,
@@ -76,12 +78,28 @@ class JobLog:
                 hold_s * 1000,
             )
         if averages:
-            log.info(
-                "[%d jobs] average of the last %d: wait=%.2fms, hold=%.2fms",
-                jobs,
-                AVERAGE_OVER_JOBS,
-                *averages,
-            )
+            log.info("[%d jobs] average of the last %d: wait=%.2fms, hold=%.2fms", jobs, *averages)
+
+    # With the lock held
+
+    def _line_due(self) -> bool:
+        now_s = self._ledger.clock()
+        due = now_s >= self._next_line_s
+        if due:
+            self._next_line_s = now_s + LINE_PERIOD_S
+        return due
+
+    def _averages(self) -> tuple[int, float, float] | None:
+        """Over how many jobs, and their average wait and hold in milliseconds, if it is time."""
+        now_s = self._ledger.clock()
+        if now_s < self._next_average_s:
+            return None
+        self._next_average_s = now_s + AVERAGE_PERIOD_S
+        over = self._jobs - self._averaged_jobs
+        averages = (over, self._wait_s / over * 1000, self._hold_s / over * 1000)
+        self._averaged_jobs = self._jobs
+        self._wait_s = self._hold_s = 0.0
+        return averages
 
     async def report_throughput(self) -> None:
         """Log the jobs per second every two seconds in which there were any, until cancelled."""
