@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,8 @@ class Head:
     plain: bool  #: nothing in it that asks for more than reading a body of known length
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A complete request."""
+class Request(NamedTuple):
+    """A complete request; a tuple, which is made in half the time of a frozen dataclass."""
 
     head: Head
     body: bytes

@@ -79,11 +79,11 @@ class Work:
             trio.from_thread.check_cancelled()
 
     async def in_task(self, duration_s: float) -> None:
-        """Work in a task; what burns CPU there burns the event loop's."""
+        """Work in a task; what burns CPU there burns the event loop's. No work, no checkpoint."""
         if self._burns:
             interruptible(burn, duration_s)
             await trio.lowlevel.checkpoint()
-        else:
+        elif duration_s:
             await trio.sleep(duration_s)
 
 

@@ -69,19 +69,24 @@ class Meter:
         times: where the lock's times go too, beside those of other locks.
     """
 
-    __slots__ = ("_lock", "_times", "totals")
+    __slots__ = ("_lock", "_times", "_totals")
 
     def __init__(self, times: LockTimes) -> None:
         self._times = times
         self._lock = threading.Lock()  # the readers of one lock end at the same time
-        #: Replaced as a whole, so that reading it takes no lock and the three belong together.
-        self.totals = LockTotals()
+        # Replaced as a whole, so that reading it takes no lock and the three belong together.
+        self._totals = (0, 0.0, 0.0)
+
+    @property
+    def totals(self) -> LockTotals:
+        """The sums so far."""
+        return LockTotals(*self._totals)
 
     def record(self, wait_s: float, hold_s: float) -> None:
         """Count one acquisition: seconds waited, seconds held."""
         with self._lock:
-            acquisitions, waits_s, holds_s = self.totals
-            self.totals = LockTotals(acquisitions + 1, waits_s + wait_s, holds_s + hold_s)
+            acquisitions, waits_s, holds_s = self._totals
+            self._totals = (acquisitions + 1, waits_s + wait_s, holds_s + hold_s)
         self._times.record(wait_s, hold_s)
 
 
