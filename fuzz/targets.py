@@ -12,7 +12,6 @@ from zlib import crc32
 
 import h11
 
-from trio_stages import framing as framing_module
 from trio_stages.events import InvalidEvent, parse_event
 from trio_stages.framing import Refused, Request, RequestReader
 from trio_stages.heads import HeadMemory
@@ -62,8 +61,7 @@ def _undated(reply: bytes) -> bytes:
 def read(pieces: Iterable[bytes], memory: HeadMemory, limits: dict[str, int]) -> Fate:
     """Feed the pieces to a reader that remembers these heads; an empty one ends the sending."""
     fate = Fate()
-    reader = RequestReader(**limits)
-    before, framing_module.HEADS = framing_module.HEADS, memory
+    reader = RequestReader(**limits, heads=memory)
     try:
         for piece in pieces:
             reader.feed(piece)
@@ -72,8 +70,6 @@ def read(pieces: Iterable[bytes], memory: HeadMemory, limits: dict[str, int]) ->
             fate.continues += reader.continue_due()
     except Refused as refused:
         fate.refusal = refused.reply.render(None)
-    finally:
-        framing_module.HEADS = before
     fate.left = bytes(reader._buffer)
     if fate.refusal is not None:
         fate.refusal = _undated(fate.refusal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import h11
 from hypothesis import example, given
@@ -22,7 +23,7 @@ SCRAPS = (
 soup = st.lists(st.sampled_from(SCRAPS), max_size=12).map(b"".join)
 anything = st.lists(soup | st.binary(max_size=20), max_size=3).map(b"".join)
 offsets = st.lists(st.integers(0, 150), max_size=10)
-LIMITS = {"max_header_bytes": 70, "max_body_bytes": 4}
+limited = partial(RequestReader, max_header_bytes=70, max_body_bytes=4)
 
 
 @given(anything, offsets, st.booleans())
@@ -31,9 +32,9 @@ LIMITS = {"max_header_bytes": 70, "max_body_bytes": 4}
 @example(framed(POST, HOST, CHUNKED, body=b"3\r\nabc\r\n0\r\n\r\n"), [58], False)
 def test_any_bytes_in_any_splits_have_one_fate(data: bytes, cuts: list[int], eof: bool) -> None:
     end = [b""] * eof
-    whole = read([*cut(data, []), *end], reader=RequestReader(**LIMITS))
+    whole = read([*cut(data, []), *end], reader=limited())
     for pieces in (cut(data, cuts), byte_by_byte(data)):
-        split = read([*pieces, *end], reader=RequestReader(**LIMITS))
+        split = read([*pieces, *end], reader=limited())
         assert (split.requests, split.reason) == (whole.requests, whole.reason)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,11 +110,11 @@ LONG_CHUNKS = {
 @pytest.mark.parametrize("body", LONG_CHUNKS.values(), ids=LONG_CHUNKS)
 def test_chunking_is_bounded_whatever_it_is_made_of(body: bytes) -> None:
     head = framed(POST, HOST, CHUNKED)
-    limits = {"max_header_bytes": 100, "max_body_bytes": 10}
+    limited = partial(RequestReader, max_header_bytes=100, max_body_bytes=10)
     for pieces in splits(head + body):
-        assert read(pieces, reader=RequestReader(**limits)).reason == TOO_LARGE
+        assert read(pieces, reader=limited()).reason == TOO_LARGE
     # eight bytes for each of the body, and trailers as long as a head
-    outcome = read(byte_by_byte(head + body), reader=RequestReader(**limits))
+    outcome = read(byte_by_byte(head + body), reader=limited())
     assert outcome.fed == len(head) + 8 * 10 + 100 + 1
 
 

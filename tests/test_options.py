@@ -29,6 +29,7 @@ ADDED: dict[int, set[str]] = {
     3: {
         *("max_connections", "header_timeout", "body_timeout", "idle_timeout", "write_timeout"),
         *("max_header_bytes", "max_body_bytes"),
+        "no_fast_path",  # of issue 6
         "server",  # not in the contract's table: the host for hypercorn, of issue 3
     },
     4: {"work_ms", "blocking_sleep"},
@@ -60,6 +61,7 @@ OTHER: dict[str, tuple[str, object]] = {
     "write_timeout": ("4", 4.0),
     "max_header_bytes": ("1024", 1024),
     "max_body_bytes": ("99", 99),
+    "no_fast_path": ("1", True),
     "work_ms": ("12.5", 12.5),
     "blocking_sleep": ("yes", True),
     "capacity": ("0", 0),

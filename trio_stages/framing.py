@@ -28,6 +28,8 @@ _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-\xff]+ HTTP/[0-9]\.
 
 #: One for the process: the same clients come back on new connections. Used by its one Trio thread.
 HEADS = HeadMemory()
+#: Remembers nothing: h11 reads every head (``--no-fast-path``).
+NO_HEADS = HeadMemory(size=0)
 
 
 class Phase(Enum):
@@ -44,9 +46,17 @@ class RequestReader:
     Args:
         max_header_bytes: longest accepted head, request line included.
         max_body_bytes: longest accepted body, after any chunking is undone.
+        heads: what is remembered of heads that h11 has read.
     """
 
-    def __init__(self, *, max_header_bytes: int = 16_384, max_body_bytes: int = 1_048_576) -> None:
+    def __init__(
+        self,
+        *,
+        max_header_bytes: int = 16_384,
+        max_body_bytes: int = 1_048_576,
+        heads: HeadMemory = HEADS,
+    ) -> None:
+        self._heads = heads
         self._max_header_bytes = max_header_bytes
         self._max_body_bytes = max_body_bytes
         self._buffer = bytearray()
@@ -135,10 +145,10 @@ class RequestReader:
         del buffer[:size]
         self._searched = 0
         self._speaks_http = False
-        head = HEADS.recall(raw)
+        head = self._heads.recall(raw)
         if head is None:
             head = parse_head(raw)
-            HEADS.consider(raw, head)
+            self._heads.consider(raw, head)
             if head.chunked:
                 self._chunks = ChunkedBody(
                     max_body_bytes=self._max_body_bytes,

@@ -42,6 +42,7 @@ class Settings:
     write_timeout: float = 10.0
     max_header_bytes: int = 16_384
     max_body_bytes: int = 1_048_576
+    no_fast_path: bool = False
     work_ms: float = 0.0
     blocking_sleep: bool = False
     capacity: int = 0
@@ -152,6 +153,7 @@ OPTIONS = (
     Option("write_timeout", _seconds, "s until a reply has been taken", 3),
     Option("max_header_bytes", _positive, "longest request head", 3),
     Option("max_body_bytes", _positive, "longest request body", 3),
+    Option("no_fast_path", _flag, "let h11 read every head, those too that it has read before", 3),
     Option("work_ms", _milliseconds, "simulated work of a job", 4),
     Option(
         "blocking_sleep", _flag, "work with time.sleep: the wrong sleep, in the event loop", 4, 4
