@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,15 +16,18 @@ from support_http import NEXT, serving
 from trio.testing import wait_all_tasks_blocked
 
 from trio_stages import replies
+from trio_stages.events import Event
+from trio_stages.jobs import Job
 from trio_stages.turns import REQUESTS_A_TURN, Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from support import Client
 
     from trio_stages.connection import Client as Peer
     from trio_stages.framing import Request
+    from trio_stages.ledger import Ledger
     from trio_stages.replies import Reply
 
 
@@ -43,23 +47,20 @@ async def loop() -> Loop:
     return loop
 
 
-class Token:
-    """Trio's own, and how often it was asked for a wake-up."""
-
-    def __init__(self) -> None:
-        self._token = trio.lowlevel.current_trio_token()
-        self.wakeups = 0
-
-    def run_sync_soon(self, sync_fn: Callable[[], None]) -> None:
-        self.wakeups += 1
-        self._token.run_sync_soon(sync_fn)
+Open = Callable[[int], Awaitable[Turns]]
 
 
 @pytest.fixture
-async def token(monkeypatch: pytest.MonkeyPatch) -> Token:
-    token = Token()
-    monkeypatch.setattr(trio.lowlevel, "current_trio_token", lambda: token)
-    return token
+def busy(nursery: trio.Nursery) -> Open:
+    """Opens a line in front of a server that always has a job in hand."""
+
+    async def open_line(requests_a_turn: int) -> Turns:
+        turns = Turns(lambda: 1, requests_a_turn)
+        nursery.start_soon(turns.usher)
+        await wait_all_tasks_blocked()
+        return turns
+
+    return open_line
 
 
 class Crowd:
@@ -107,8 +108,10 @@ class Crowd:
 
 
 @pytest.mark.parametrize("requests_a_turn", [1, 2, REQUESTS_A_TURN, 7])
-async def test_so_many_go_ahead_in_each_turn_and_no_more(requests_a_turn: int, loop: Loop) -> None:
-    crowd = Crowd(Turns(requests_a_turn), 50, loop)
+async def test_so_many_go_ahead_in_each_turn_and_no_more(
+    requests_a_turn: int, loop: Loop, busy: Open
+) -> None:
+    crowd = Crowd(await busy(requests_a_turn), 50, loop)
     await crowd.rush()
     went = Counter(crowd.went_in_turn)
     first, last = min(went), max(went)
@@ -120,9 +123,9 @@ async def test_so_many_go_ahead_in_each_turn_and_no_more(requests_a_turn: int, l
 
 
 @pytest.mark.parametrize("requests_a_turn", [1, 3, REQUESTS_A_TURN])
-async def test_first_come_first_served(requests_a_turn: int, loop: Loop) -> None:
+async def test_first_come_first_served(requests_a_turn: int, loop: Loop, busy: Open) -> None:
     """Trio may run the tasks of one turn in any order, so they are compared turn by turn."""
-    crowd = Crowd(Turns(requests_a_turn), 30, loop)
+    crowd = Crowd(await busy(requests_a_turn), 30, loop)
     await crowd.rush()
     by_arrival = [
         set(crowd.arrived[at : at + requests_a_turn]) for at in range(0, 30, requests_a_turn)
@@ -130,8 +133,8 @@ async def test_first_come_first_served(requests_a_turn: int, loop: Loop) -> None
     assert list(crowd.groups()) == by_arrival
 
 
-async def test_who_comes_later_does_not_overtake(loop: Loop) -> None:
-    turns = Turns(1)
+async def test_who_comes_later_does_not_overtake(loop: Loop, busy: Open) -> None:
+    turns = await busy(1)
     crowd, late = Crowd(turns, 10, loop), Crowd(turns, 10, loop)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(crowd.rush)
@@ -146,10 +149,10 @@ async def test_who_comes_later_does_not_overtake(loop: Loop) -> None:
 
 @pytest.mark.parametrize("cancelled", [(1,), (1, 2), (2,), (9,), (0,), tuple(range(1, 10))])
 async def test_one_who_is_cancelled_in_line_takes_no_place(
-    cancelled: tuple[int, ...], loop: Loop
+    cancelled: tuple[int, ...], loop: Loop, busy: Open
 ) -> None:
     """The first had room at once; a cancellation comes too late for it."""
-    crowd = Crowd(Turns(1), 10, loop, cancelled)
+    crowd = Crowd(await busy(1), 10, loop, cancelled)
     await crowd.rush()
     expected = [
         number for place, number in enumerate(crowd.arrived) if place not in cancelled or not place
@@ -159,52 +162,45 @@ async def test_one_who_is_cancelled_in_line_takes_no_place(
     assert all(after == before + 1 for before, after in itertools.pairwise(waited))
 
 
+class CancelOnceLetGo(trio.abc.Instrument):
+    """Cancels whatever task waits in line as soon as it is told to go on, before it does."""
+
+    def __init__(self, scope: trio.CancelScope) -> None:
+        self._scope = scope
+        self.waiting: trio.lowlevel.Task | None = None
+
+    def task_scheduled(self, task: trio.lowlevel.Task) -> None:
+        if task is self.waiting:
+            self._scope.cancel()
+
+
 async def test_one_who_was_let_go_has_gone_ahead_though_cancelled_a_moment_later(
-    loop: Loop,
+    busy: Open,
 ) -> None:
-    turns = Turns(1)
-    went = []
-
-    async def wait() -> None:
+    turns, scope = await busy(1), trio.CancelScope()
+    instrument = CancelOnceLetGo(scope)
+    trio.lowlevel.add_instrument(instrument)
+    await turns.take()  # the only place
+    with scope:
+        instrument.waiting = trio.lowlevel.current_task()
         await turns.take()
-        went.append(loop.turn)
-
-    with trio.CancelScope() as scope:
-        async with trio.open_nursery() as nursery:
-            await turns.take()  # the only place
-            # Queued behind the taker's own call: it finds the second one let go, but not yet run.
-            trio.lowlevel.current_trio_token().run_sync_soon(scope.cancel)
-            nursery.start_soon(wait)
-    assert len(went) == 1
+        assert scope.cancel_called
+        instrument.waiting = None
+    assert not scope.cancelled_caught
 
 
-async def test_an_idle_server_is_never_woken(token: Token) -> None:
-    turns = Turns()
+async def test_an_idle_server_is_left_alone(loop: Loop, busy: Open) -> None:
+    turns = await busy(4)
     await wait_all_tasks_blocked()
-    assert token.wakeups == 0
-    for taken in (1, 2, 3):
+    for _ in range(3):
         await turns.take()
+        before = loop.turn
         await wait_all_tasks_blocked()
-        assert token.wakeups == taken  # once for it, and none after it
+        assert loop.turn <= before + 2  # one for the usher, one to find that all are blocked
 
 
-async def test_a_full_turn_is_one_wakeup(token: Token) -> None:
-    turns = Turns(4)
-    for _ in range(4):
-        await turns.take()
-    await wait_all_tasks_blocked()
-    assert token.wakeups == 1
-
-
-async def test_a_line_is_one_wakeup_for_each_turn_it_is_long(token: Token, loop: Loop) -> None:
-    await Crowd(Turns(4), 20, loop).rush()
-    await wait_all_tasks_blocked()
-    # One each time that some of the 16 in line are let go, and one that finds nobody.
-    assert token.wakeups == 16 // 4 + 1
-
-
-async def test_with_room_it_is_not_even_a_checkpoint(loop: Loop) -> None:
-    turns = Turns(4)
+async def test_with_room_it_is_not_even_a_checkpoint(loop: Loop, busy: Open) -> None:
+    turns = await busy(4)
     before = loop.turn
     with trio.CancelScope() as scope:
         scope.cancel()
@@ -212,6 +208,25 @@ async def test_with_room_it_is_not_even_a_checkpoint(loop: Loop) -> None:
             await turns.take()
     assert not scope.cancelled_caught
     assert loop.turn == before
+
+
+async def test_without_a_job_in_hand_there_is_no_line(loop: Loop, nursery: trio.Nursery) -> None:
+    jobs_in_hand = 1
+    turns = Turns(lambda: jobs_in_hand, 1)
+    nursery.start_soon(turns.usher)
+    await wait_all_tasks_blocked()
+    crowd = Crowd(turns, 10, loop)
+    nursery.start_soon(crowd.rush)
+    while len(crowd.went) < 3:
+        await trio.lowlevel.checkpoint()
+    jobs_in_hand = 0
+    await wait_all_tasks_blocked()
+    first, *_, last = crowd.groups()
+    assert len(first) == 1
+    assert len(last) == 7  # all who were still in line
+    later = Crowd(turns, 10, loop)
+    await later.rush()
+    assert len(set(later.went_in_turn)) == 1
 
 
 # Why all this
@@ -248,14 +263,23 @@ async def answered_meanwhile(turns: Turns | None, *, connections: int, worker_tu
     return meanwhile
 
 
-async def test_a_worker_gets_its_four_turns_while_few_are_answered() -> None:
+async def test_a_worker_gets_its_four_turns_while_few_are_answered(busy: Open) -> None:
     """The fact that this file of the server is about, as a ratio and without a clock."""
     slack = REQUESTS_A_TURN
-    with_turns = await answered_meanwhile(Turns(), connections=200, worker_turns=4)
+    with_turns = await answered_meanwhile(
+        await busy(REQUESTS_A_TURN), connections=200, worker_turns=4
+    )
     assert with_turns <= 4 * REQUESTS_A_TURN + slack
     assert with_turns >= 4 * REQUESTS_A_TURN - slack  # and the flood does not starve instead
     without = await answered_meanwhile(None, connections=200, worker_turns=4)
     assert without >= 4 * 200 - 200
+
+
+def give_work(ledger: Ledger) -> None:
+    """A job in hand, for good."""
+    job = Job(Event(user="alice", action="buy", amount=1))
+    ledger.accept(job)
+    ledger.take(job)
 
 
 async def test_the_connections_of_a_server_stand_in_one_line(loop: Loop) -> None:
@@ -272,6 +296,7 @@ async def test_the_connections_of_a_server_stand_in_one_line(loop: Loop) -> None
             await client.response()
 
     async with serving(respond) as server:
+        give_work(server.telemetry.ledger)
         clients = [server.connect() for _ in range(50)]
         await wait_all_tasks_blocked()  # all are accepted: from here on nothing else slows them
         async with trio.open_nursery() as nursery:
