@@ -16,6 +16,7 @@ from support import MemoryListener
 from trio.testing import lockstep_stream_pair, memory_stream_pair
 
 from trio_stages.connection import Connection
+from trio_stages.tcp import TcpStream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -75,7 +76,7 @@ class Visit:
         self.scope = trio.CancelScope()
         self._clients_end = clients_end
         self._wire: Wire | None = None
-        if not isinstance(connection._stream, trio.SocketStream):
+        if not isinstance(connection._stream, TcpStream):
             assert isinstance(connection._stream, trio.abc.HalfCloseableStream)
             connection._stream = self._wire = Wire(connection._stream)
 
@@ -172,7 +173,7 @@ class Connections:
         async def exposed(connection: Connection, *args: Any) -> None:
             stream, task = connection._stream, trio.lowlevel.current_task()
             key: object = stream
-            if isinstance(stream, trio.SocketStream):
+            if isinstance(stream, TcpStream):
                 try:
                     key = stream.socket.getpeername()
                 except OSError:  # it has been reset

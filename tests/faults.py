@@ -51,6 +51,8 @@ LATE_S, REALLY_LATE_S = 1e-6, 2.0
 DRAINED_S = 3.0
 # How long after the end of its time a server is given up whose thread hangs.
 GIVE_UP_S = 0.2
+# When clients give up: whoever needs a lock that a thread holds which hangs waits for ever.
+PLAY_S = 3.0
 # How long the last jobs may take when all clients have gone.
 SETTLE_S = 2.0
 
@@ -230,9 +232,10 @@ class Trial(trio.abc.Instrument):
                 nursery.start_soon(self._serve)
                 await wait_all_tasks_blocked()
                 at_rest = tasks_living()
-                await self.scene.play(self)
-                if not self._stopping:
-                    await self._check_alive(at_rest)
+                with trio.move_on_after(PLAY_S if self.scene.threads else math.inf):
+                    await self.scene.play(self)
+                    if not self._stopping:
+                        await self._check_alive(at_rest)
                 if not self._stopping:
                     await self._stop_amid_work(nursery)
         if self._patience.cancelled_caught:

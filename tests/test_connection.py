@@ -307,9 +307,11 @@ async def test_a_request_complete_at_its_very_timeout_is_not_half_answered(
         await client.send(NEXT[:-1])
         await wait_all_tasks_blocked()
         await client.send(NEXT[-1:])
-        mock_clock.jump(10)  # before the server's next step: it will find both
-        assert (await client.response()).status == 408
-        assert answered == []
+        mock_clock.jump(10)  # before the server's next step: it may find either of them first
+        if (await client.response()).status == 408:
+            assert answered == []
+        else:
+            assert answered == ["begun", "done"]
 
 
 @pytest.mark.parametrize(

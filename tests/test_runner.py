@@ -75,8 +75,11 @@ def the_books_say_so(process: Process, flood: list[socket.socket]) -> None:
 
 
 def it_is_frozen(process: Process, flood: list[socket.socket]) -> None:
-    with ask_health(process) as client:
-        assert no_answer(client)
+    for _ in range(5):  # one may come with the flood, and be answered before it
+        with ask_health(process) as client:
+            if no_answer(client):
+                return
+    pytest.fail("it goes on answering")
 
 
 @contextmanager

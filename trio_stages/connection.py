@@ -11,7 +11,6 @@ Rules:
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -20,13 +19,16 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from . import replies
-from .framing import Phase, Refused, RequestReader
+from .framing import HEADS, NO_HEADS, Phase, Refused, RequestReader
+from .tcp import TcpStream
+from .timeouts import Timeout
 
 if TYPE_CHECKING:
     from .messages import Head, Request
     from .options import Settings
     from .replies import Reply
     from .telemetry import Telemetry
+    from .timeouts import Timeouts
     from .turns import Turns
 
 # Small beside memory.LARGE_BYTES: what is kept of it does not add up in the heap.
@@ -58,27 +60,35 @@ class Connection:
         settings: for limits and timeouts.
         telemetry: where errors are counted.
         turns: the line in which all connections wait to be answered.
+        timeouts: those of all connections.
     """
 
     def __init__(
-        self, stream: trio.abc.Stream, settings: Settings, telemetry: Telemetry, turns: Turns
+        self,
+        stream: trio.abc.Stream,
+        settings: Settings,
+        telemetry: Telemetry,
+        turns: Turns,
+        timeouts: Timeouts,
     ) -> None:
         self._stream = stream
         self._telemetry = telemetry
         self._turns = turns
-        self._timeouts = {
+        self._timeouts_s = {
             Phase.IDLE: settings.idle_timeout,
             Phase.HEAD: settings.header_timeout,
             Phase.BODY: settings.body_timeout,
         }
-        self._write_timeout = settings.write_timeout
+        self._write_timeout_s = settings.write_timeout
         self._reader = RequestReader(
-            max_header_bytes=settings.max_header_bytes, max_body_bytes=settings.max_body_bytes
+            max_header_bytes=settings.max_header_bytes,
+            max_body_bytes=settings.max_body_bytes,
+            heads=NO_HEADS if settings.no_fast_path else HEADS,
         )
-        # The header timeout runs from the accept, whether or not a first byte comes.
-        self._scope = trio.CancelScope(deadline=trio.current_time() + settings.header_timeout)
-        # What the deadline is for; None while we are not waiting for the client to send.
-        self._owed: Phase | None = Phase.HEAD
+        self._scope = trio.CancelScope()
+        self._timeout = Timeout(timeouts, self._scope.cancel)
+        # What the timeout is for; None while we are not waiting for the client to send.
+        self._owed: Phase | None = None
         self._last = False
 
     async def serve(self, respond: Respond) -> None:
@@ -90,6 +100,8 @@ class Connection:
             respond: answers one request.
         """
         try:
+            # The header timeout runs from the accept, whether or not a first byte comes.
+            self._expect(Phase.HEAD)
             with self._scope:
                 await self._converse(respond)
             if self._scope.cancelled_caught:
@@ -100,6 +112,7 @@ class Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client has gone; that is its right at any byte
         finally:
+            self._timeout.clear()
             await self._stream.aclose()
 
     def finish(self) -> None:
@@ -199,31 +212,35 @@ class Connection:
             # cancellation would hit the answer and not the client.
             await trio.lowlevel.checkpoint()
         self._owed = None
-        self._scope.deadline = math.inf
+        self._timeout.clear()
         return request
 
     def _expect(self, phase: Phase) -> None:
-        timeout_s = self._timeouts[phase]
+        timeout_s = self._timeouts_s[phase]
         if self._last and phase is Phase.IDLE:  # the last reply was on its way, and promised more
             timeout_s = LAST_CALL_S
         self._owed = phase
-        self._scope.deadline = trio.current_time() + timeout_s
+        self._timeout.set(timeout_s)
 
     async def _send(self, reply: Reply, head: Head | None) -> None:
         if reply.http_error:
             self._telemetry.ledger.http_error()
-        self._scope.deadline = trio.current_time() + self._write_timeout
-        await self._stream.send_all(reply.render(head))
+        data = reply.render(head)
+        if isinstance(self._stream, TcpStream):  # nearly always all of it, and no clock is needed
+            data = data[self._stream.send_nowait(data) :]
+        if data:
+            self._timeout.set(self._write_timeout_s)
+            await self._stream.send_all(data)
         self._expect(Phase.IDLE)
 
     async def _refuse(self, reply: Reply) -> None:
         self._owed = None
-        with trio.move_on_after(self._write_timeout):
+        with trio.move_on_after(self._write_timeout_s):
             await self._send(reply, None)
             await self._linger()
 
     async def _linger(self) -> None:
-        self._scope.deadline = math.inf
+        self._timeout.clear()
         if not isinstance(self._stream, trio.abc.HalfCloseableStream):
             return
         with trio.move_on_after(LINGER_S):

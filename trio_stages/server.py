@@ -10,35 +10,28 @@ Rules:
 
 from __future__ import annotations
 
-import errno
-import logging
-import socket
+import math
 from typing import TYPE_CHECKING, Protocol
 
 import trio
-from trio_util import move_on_when
+from trio_util import move_on_when, run_and_cancelling
 
 from .connection import LAST_CALL_S, Connection
+from .readiness import Readiness
+from .tcp import Arrivals
+from .timeouts import Timeouts
 from .turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .connection import Respond
     from .telemetry import Telemetry
 
 RESERVE = 16
 RESERVE_TIMEOUT_S = 1.0
-# The errors of accept(2) that pass when somebody else lets go of something (as in Trio's own
-# serve_listeners), and how long to give them.
-OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-OUT_OF_RESOURCES_PAUSE_S = 0.1
 # No connection for this long after a graceful stop: the kernel has none queued.
 BACKLOG_S = 0.02
 # And whatever it goes on queueing, this long after the stop the listener is closed.
 LAST_ACCEPT_S = 0.25
-
-log = logging.getLogger(__name__)
 
 
 class Gateway(Protocol):
@@ -78,7 +71,9 @@ async def serve_http(
         return
     settings = telemetry.settings
     places = trio.Semaphore(settings.max_connections + RESERVE)
-    turns = Turns()
+    turns = Turns(telemetry.ledger.in_hand)
+    timeouts = Timeouts()
+    readiness = Readiness()
     connections: set[Connection] = set()
 
     async def serve(connection: Connection) -> None:
@@ -95,31 +90,47 @@ async def serve_http(
         finally:
             places.release()
 
-    def admit(stream: trio.abc.Stream) -> None:
-        connection = Connection(stream, settings, telemetry, turns)
-        if telemetry.connections < settings.max_connections:
-            telemetry.connections += 1
-            connections.add(connection)
-            nursery.start_soon(serve, connection)
-        else:
-            nursery.start_soon(turn_away, connection)
+    async def newcomers(arrivals: Arrivals) -> list[trio.abc.Stream]:
+        """Those who have come, as far as there are places for them; they have their places."""
+        await places.acquire()
+        try:
+            streams = await arrivals.wait(most=1 + places.value)
+        except BaseException:
+            places.release()
+            raise
+        for _ in streams[1:]:
+            places.acquire_nowait()
+        return streams
 
-    async with trio.open_nursery() as nursery:
-        task_status.started()
-        async with move_on_when(trio.sleep_forever if stop is None else stop.wait):
-            while True:
-                await places.acquire()
-                admit(await accept(listener))
-        with trio.move_on_after(LAST_ACCEPT_S):
-            while places.value:
-                with trio.move_on_after(BACKLOG_S) as quiet:
-                    stream = await accept(listener)
-                if quiet.cancelled_caught:
-                    break
-                places.acquire_nowait()
-                admit(stream)
-        for stream in queued(listener):  # a place or not: they may have sent before the stop
-            admit(stream)
+    def admit(streams: list[trio.abc.Stream]) -> None:
+        for stream in streams:
+            connection = Connection(stream, settings, telemetry, turns, timeouts)
+            if telemetry.connections < settings.max_connections:
+                telemetry.connections += 1
+                connections.add(connection)
+                nursery.start_soon(serve, connection)
+            else:
+                nursery.start_soon(turn_away, connection)
+
+    async with (
+        run_and_cancelling(readiness.watch),
+        run_and_cancelling(timeouts.watch),
+        run_and_cancelling(turns.usher),
+        trio.open_nursery() as nursery,
+    ):
+        with Arrivals(listener, readiness) as arrivals:
+            task_status.started()
+            async with move_on_when(trio.sleep_forever if stop is None else stop.wait):
+                while True:
+                    admit(await newcomers(arrivals))
+            with trio.move_on_after(LAST_ACCEPT_S):
+                while places.value:
+                    with trio.move_on_after(BACKLOG_S) as quiet:
+                        admit(await newcomers(arrivals))
+                    if quiet.cancelled_caught:
+                        break
+            # A place or not: they may have sent before the stop.
+            admit(arrivals.take(most=math.inf))
         await listener.aclose()
         for connection in connections:
             connection.finish()
@@ -128,35 +139,3 @@ async def serve_http(
         await trio.lowlevel.checkpoint()
         for connection in connections:
             connection.dismiss()
-
-
-async def accept(listener: trio.abc.Listener[trio.abc.Stream]) -> trio.abc.Stream:
-    """Return the next connection; wait while the process is out of file descriptors."""
-    while True:
-        try:
-            return await listener.accept()
-        except OSError as error:
-            if error.errno not in OUT_OF_RESOURCES:
-                raise
-            log.warning("cannot accept a connection: %s; trying again", error.strerror)
-            await trio.sleep(OUT_OF_RESOURCES_PAUSE_S)
-
-
-def queued(listener: trio.abc.Listener[trio.abc.Stream]) -> Iterator[trio.abc.Stream]:
-    """Take all connections that the kernel has queued for a socket, in one go.
-
-    Closing a listener resets whoever is left in its queue, and ``accept`` takes a turn of the loop
-    for each: under a flood of connections there is no end of it.
-    """
-    if not isinstance(listener, trio.SocketListener):
-        return
-    queue = socket.socket(fileno=listener.socket.fileno())
-    try:
-        while True:
-            connection, _ = queue.accept()
-            yield trio.SocketStream(trio.socket.from_stdlib_socket(connection))
-    except OSError as error:  # most of all BlockingIOError: it is empty
-        if error.errno not in OUT_OF_RESOURCES | {errno.EAGAIN}:
-            raise
-    finally:
-        queue.detach()

@@ -15,7 +15,7 @@ import trio
 from trio_stages import replies
 from trio_stages.framing import Refused, RequestReader
 from trio_stages.heartbeat import heartbeat
-from trio_stages.server import accept
+from trio_stages.tcp import accept
 
 if TYPE_CHECKING:
     from trio_stages.telemetry import Telemetry

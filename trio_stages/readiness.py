@@ -1,0 +1,59 @@
+"""Which connections have something to read: the kernel is asked once a turn, for all of them.
+
+``trio.lowlevel.wait_readable`` tells the kernel what it waits for each time anew: a system call and
+some bookkeeping for every request. Here a connection is registered once, for as long as it is open,
+with an epoll of our own. Trio watches that like any other file; when it has news, one task reads
+all of them and tells whom they concern.
+
+The registration is edge-triggered: the kernel speaks once when something has come. ``TcpStream``
+says what follows from that, and epoll(7) gives the rules.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+# BSD and macOS have none, and Trio's own way does very well.
+HAVE_EPOLL = hasattr(select, "epoll")
+
+
+class Readiness:
+    """The connections of one Trio run; ``watch`` has to be running."""
+
+    def __init__(self) -> None:
+        self._tell: dict[int, Callable[[], None]] = {}
+        if HAVE_EPOLL:
+            self._epoll = select.epoll()
+            self._news = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+
+    async def watch(self) -> None:
+        """Tell whoever may read, until cancelled."""
+        if not HAVE_EPOLL:
+            await trio.sleep_forever()
+        with self._epoll:
+            while True:
+                await trio.lowlevel.wait_readable(self._epoll)
+                for number, _ in self._epoll.poll(0):
+                    self._tell[number]()
+
+    def register(self, connection: socket.socket, tell: Callable[[], None]) -> bool:
+        """Call ``tell`` whenever something has come, or the other side has left.
+
+        Returns:
+            False where there is no epoll, and nobody will be told anything.
+        """
+        if HAVE_EPOLL:
+            self._tell[connection.fileno()] = tell
+            self._epoll.register(connection, self._news)
+        return HAVE_EPOLL
+
+    def forget(self, connection: socket.socket) -> None:
+        """It is about to be closed; with that the kernel forgets it too."""
+        self._tell.pop(connection.fileno(), None)

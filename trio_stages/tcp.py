@@ -1,0 +1,231 @@
+"""TCP with as few turns of the event loop, and calls of the kernel, as it can do with.
+
+Every call of Trio's own ``SocketStream`` and ``SocketListener`` is a checkpoint, and each of these
+is a turn of the event loop, whether or not there was anything to wait for. Here
+
+1. ``receive_some`` waits for news (``readiness.py``), then reads. A read that finds nothing, or
+   less than it had room for, has read all there was: the next one waits. One that finds more gives
+   way to the others first.
+2. ``send_all`` writes, then waits: what fits the kernel's buffer is no checkpoint.
+3. Whoever has waited for one client takes all that have come.
+
+So a connection gives way to the others once for all that it reads at a time, and where work is in
+hand it also waits in line before each answer (``turns.py``).
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .readiness import Readiness
+
+RECEIVE_BYTES = 65_536
+# The errors of accept(2) that pass when somebody else lets go of something (as in Trio's own
+# serve_listeners), and how long to give them.
+OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+OUT_OF_RESOURCES_PAUSE_S = 0.1
+# "Already-pending network errors on the new socket", says the manual of accept(2): that client has
+# gone, take the next.
+GONE_MEANWHILE = {
+    *(errno.ECONNABORTED, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EPERM),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+}
+
+log = logging.getLogger(__name__)
+
+
+class TcpStream(trio.abc.HalfCloseableStream):
+    """One connection.
+
+    Each of its calls raises ``trio.BrokenResourceError`` when the client has vanished, and
+    ``trio.ClosedResourceError`` when the stream is, or meanwhile gets, closed.
+
+    Args:
+        connection: owned by the stream from here on.
+        readiness: tells when to read.
+    """
+
+    def __init__(self, connection: socket.socket, readiness: Readiness) -> None:
+        connection.setblocking(False)
+        with suppress(OSError):  # some systems refuse, if the client has gone already
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = connection
+        self._readiness = readiness
+        self._may_read = True
+        self._reader: trio.lowlevel.Task | None = None
+        self._is_told = readiness.register(connection, self._tell)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Wait until there is something, and return it; ``b""`` is the end."""
+        room = max_bytes or RECEIVE_BYTES
+        while True:
+            if not self._may_read:
+                await self._news()
+            try:
+                data = self.socket.recv(room)
+            except BlockingIOError:
+                self._may_read = False
+                continue
+            except OSError as error:
+                raise self._fate() from error
+            if len(data) == room:
+                await trio.lowlevel.cancel_shielded_checkpoint()  # cancelled, it would lose data
+            elif data:
+                self._may_read = False
+            return data
+
+    def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
+        """Send what the kernel takes at once, and return how many bytes that was."""
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise self._fate() from error
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send it, waiting only for what the kernel does not take; cancelled, some is sent."""
+        while (sent := self.send_nowait(data)) < len(data):
+            data = memoryview(data)[sent:]
+            await self.wait_send_all_might_not_block()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the kernel takes at least some."""
+        try:
+            await trio.lowlevel.wait_writable(self.socket)
+        except (OSError, ValueError) as error:
+            raise self._fate() from error
+
+    async def send_eof(self) -> None:
+        """End the sending half."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise self._fate() from error
+
+    async def aclose(self) -> None:
+        """Close it at once, cancelled or not."""
+        if self.socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self.socket)
+            self._readiness.forget(self.socket)
+            self.socket.close()
+            self._tell()
+
+    async def _news(self) -> None:
+        if not self._is_told:
+            await trio.lowlevel.wait_readable(self.socket)
+            return
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._reader = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._reader = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _tell(self) -> None:
+        self._may_read = True
+        if self._reader is not None:
+            trio.lowlevel.reschedule(self._reader)
+            self._reader = None
+
+    def _fate(self) -> trio.ClosedResourceError | trio.BrokenResourceError:
+        # A closed socket has no number; the kernel and Trio each have their own error for that.
+        closed = self.socket.fileno() < 0
+        return trio.ClosedResourceError() if closed else trio.BrokenResourceError()
+
+
+async def accept(listener: trio.abc.Listener[trio.abc.Stream]) -> trio.abc.Stream:
+    """Return the next connection; wait while the process is out of file descriptors."""
+    while True:
+        try:
+            return await listener.accept()
+        except OSError as error:
+            await _wait_for_resources(error)
+
+
+async def _wait_for_resources(error: OSError) -> None:
+    if error.errno not in OUT_OF_RESOURCES:
+        raise error
+    log.warning("cannot accept a connection: %s; trying again", error.strerror)
+    await trio.sleep(OUT_OF_RESOURCES_PAUSE_S)
+
+
+class Arrivals:
+    """The clients that come to a listener; a context manager.
+
+    Args:
+        listener: for TCP, or any other. It stays its owner's, to be closed after the block.
+        readiness: of the connections.
+    """
+
+    def __init__(self, listener: trio.abc.Listener[trio.abc.Stream], readiness: Readiness) -> None:
+        self._listener = listener
+        self._readiness = readiness
+        self._socket: socket.socket | None = None
+        if isinstance(listener, trio.SocketListener):
+            self._socket = socket.socket(fileno=listener.socket.fileno())
+
+    def __enter__(self) -> Arrivals:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._socket is not None:
+            self._socket.detach()
+
+    async def wait(self, most: int) -> list[trio.abc.Stream]:
+        """Wait for a client; return it and those that have come with it.
+
+        While the process is out of file descriptors it goes on waiting. On cancellation no client
+        is lost: who has not been taken is still in the kernel's queue.
+
+        Args:
+            most: that are returned; 1 or more.
+        """
+        if self._socket is None:
+            return [await accept(self._listener)]
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            try:
+                if clients := self.take(most):
+                    return clients
+            except OSError as error:
+                await _wait_for_resources(error)
+
+    def take(self, most: float) -> list[trio.abc.Stream]:
+        """Take what the kernel has queued, without waiting.
+
+        Args:
+            most: that are taken; the others stay in the queue.
+
+        Raises:
+            OSError: there is something, but nothing could be taken.
+        """
+        clients: list[trio.abc.Stream] = []
+        while self._socket is not None and len(clients) < most:
+            try:
+                connection, _ = self._socket.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in GONE_MEANWHILE:
+                    continue
+                if clients:
+                    break
+                raise
+            clients.append(TcpStream(connection, self._readiness))
+        return clients
