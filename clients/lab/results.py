@@ -24,7 +24,7 @@ Kinds of plots, and what they are made of:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
@@ -34,17 +34,22 @@ SCHEMA = 1
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Cell = str | Number | None
 
-Role = Literal[
-    Literal["label", "setting", "document", "original", "measured", "virtual", "model"],
-    Literal["offered", "accepted", "rejected", "queued", "processed", "goodput"],
-    Literal["wait", "hold", "work", "idle", "latency", "factor", "total"],
-]
+Whose = Literal["label", "setting", "document", "original", "measured", "virtual", "model"]
+What = Literal["offered", "accepted", "rejected", "queued", "processed", "goodput"]
+Time = Literal["wait", "hold", "work", "idle", "latency"]
+Share = Literal["factor", "total"]
+Role = Whose | What | Time | Share
 """Whose figure it is (the document's, the Rust original's, ours in real or in virtual time, the
-model's), or what it counts."""
+model's), or what it is one of."""
 
 Kind = Literal[
-    Literal["queue_over_time", "distribution", "lanes", "sweep"],
-    Literal["offered_vs_goodput", "waterfall", "bars"],
+    "queue_over_time",
+    "distribution",
+    "lanes",
+    "sweep",
+    "offered_vs_goodput",
+    "waterfall",
+    "bars",
 ]
 
 Mode = Literal["real", "virtual", "both", "arithmetic"]
@@ -285,8 +290,7 @@ class LabResults:
         Raises:
             ValueError: some figure is infinite or no number; see rule 2.
         """
-        content = _ADAPTER.dump_python(self, mode="json")
-        return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        return json.dumps(asdict(self), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> LabResults:
