@@ -78,9 +78,7 @@ class Recording:
         """(Seconds since the start, jobs done so far)."""
         return self._counts(points, lambda at: _up_to(self.completed_s, at))
 
-    def _counts(
-        self, points: int, count: Callable[[float], float]
-    ) -> list[tuple[float, float]]:
+    def _counts(self, points: int, count: Callable[[float], float]) -> list[tuple[float, float]]:
         start_s = self.started_s
         end_s = max(self.ended_s, self.completed_s[-1] if self.completed_s else 0.0)
         moments = [start_s + (end_s - start_s) * step / points for step in range(points + 1)]
@@ -89,7 +87,9 @@ class Recording:
     def _taken(self, at: float) -> int:
         return _up_to(self.taken_s, at)
 
-    def rate_per_s(self, workers: int, start_s: float = -math.inf, end_s: float = math.inf) -> float:
+    def rate_per_s(
+        self, workers: int, start_s: float = -math.inf, end_s: float = math.inf
+    ) -> float:
         """Jobs per second between completions from ``start_s`` to ``end_s``.
 
         Workers that began together end together, in bursts; so what is counted is a whole number of

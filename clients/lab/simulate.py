@@ -112,9 +112,7 @@ class Simulated:
     def drain_per_s(self) -> float:
         """Jobs per second from the end of the flood until the queue was empty."""
         recording = self.recording
-        return recording.rate_per_s(
-            self.settings.workers, recording.ended_s, recording.emptied_s
-        )
+        return recording.rate_per_s(self.settings.workers, recording.ended_s, recording.emptied_s)
 
     @property
     def busy_per_s(self) -> float:
