@@ -27,8 +27,8 @@ GROUP = "Retries"
 WORK_MS, WORKERS, CAPACITY = 200.0, 16, 100
 RATE_PER_S = WORKERS / (WORK_MS / 1000)
 BASE, PEAK = 0.7, 3.0
-PEAK_FROM_S, PEAK_TO_S, END_S = 2.0, 5.0, 30.0
-SOON_S = 0.1
+PEAK_FROM_S, PEAK_TO_S, END_S = 2.0, 5.0, 25.0
+SOON_S = 0.2
 BIN_S = 0.25
 POLICIES = {
     "give up": "a refused client does not come back",
@@ -76,7 +76,7 @@ def _pause_s(policy: str, retry_after_s: int, attempt: int, random: Random) -> f
 
 def storm(policy: str) -> Storm:
     """The scene under one policy, in virtual time."""
-    random = Random(11)
+    arrivals, random = Random(11), Random(12)
     requests: list[float] = []
     refusals: list[float] = []
     delivered = events = 0
@@ -105,7 +105,7 @@ def storm(policy: str) -> Storm:
                 rate_per_s = (PEAK if busy else BASE) * RATE_PER_S
                 events += 1
                 nursery.start_soon(client, stage, f"user{events % 100}")
-                await trio.sleep(random.expovariate(rate_per_s))
+                await trio.sleep(arrivals.expovariate(rate_per_s))
 
     settings = settings_of(
         8, work_ms=WORK_MS, hold_ms=0.0, capacity=CAPACITY, workers=WORKERS, state="per-user"
