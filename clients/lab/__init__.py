@@ -1,0 +1,1 @@
+"""The stress lab: every table of the document, side by side with ours, and what explains them."""
