@@ -66,7 +66,10 @@ class Table:
             pad_edge=False,
         )
         for name, side in zip(self.columns, self.sides, strict=True):
-            table.add_column(Text(name), justify="left" if side == "l" else "right")
+            if side == "l":
+                table.add_column(Text(name))
+            else:  # a figure that is cut is a wrong figure
+                table.add_column(Text(name), justify="right", no_wrap=True)
         for row in self.rows:
             table.add_row(*map(Text, row))
         return table
@@ -97,11 +100,11 @@ class Table:
             + "</tr>"
             for row in self.rows
         )
-        caption = f"<caption>{as_html(self.caption)}</caption>\n" if self.caption else ""
+        caption = f'<p class="caption">{as_html(self.caption)}</p>\n' if self.caption else ""
         label = escape(as_text(self.caption) or ", ".join(self.columns))
         return (  # tabindex: a keyboard can scroll it too
-            f'<div class="wide" tabindex="0" role="region" aria-label="{label}"><table>\n'
-            f"{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
+            f'{caption}<div class="wide" tabindex="0" role="region" aria-label="{label}"><table>\n'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
         )
 
 
