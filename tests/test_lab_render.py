@@ -14,7 +14,7 @@ import rich.console
 from clients.lab.cells import cell, comparison, table
 from clients.lab.draw import draw
 from clients.lab.draw.curves import quantile
-from clients.lab.draw.ink import CONDITIONS, ROLES, colours, short
+from clients.lab.draw.ink import CONDITIONS, ROLES, looks, short
 from clients.lab.pages import page, seconds
 from clients.lab.render import render
 from clients.lab.results import (
@@ -38,6 +38,7 @@ from clients.lab.summary import summary
 if TYPE_CHECKING:
     from pathlib import Path
 
+TIMES: tuple[Role, ...] = ("wait", "hold")
 TIME, JOBS, RATE = Axis("time", "s"), Axis("jobs"), Axis("throughput", "jobs/s")
 
 
@@ -388,8 +389,23 @@ def test_a_condition_has_one_colour_its_model_too() -> None:
         series("sharded", "measured", group="sharded"),
         series("model of all", "model"),
     ]
-    assert colours(given) == [CONDITIONS[0], CONDITIONS[0], CONDITIONS[1], ROLES["model"]]
-    assert colours(given[:2]) == [ROLES["measured"], ROLES["model"]]
+    assert [colour for colour, _ in looks(given)] == [
+        CONDITIONS[0],
+        CONDITIONS[0],
+        CONDITIONS[1],
+        ROLES["model"],
+    ]
+    assert looks(given[:2]) == [(ROLES["measured"], 0), (ROLES["model"], 0)]
+
+
+def test_roles_under_two_conditions_keep_their_colours() -> None:
+    given = [series(f"{what} {where}", what, group=where) for where in ("a", "b") for what in TIMES]
+    assert looks(given) == [
+        (ROLES["wait"], 0),
+        (ROLES["hold"], 0),
+        (ROLES["wait"], 1),
+        (ROLES["hold"], 1),
+    ]
 
 
 def crowd(number: int) -> Plot:

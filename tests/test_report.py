@@ -191,6 +191,14 @@ def test_a_table_for_three_readers() -> None:
     assert "a|b [red]" in capture.get()  # no markup of rich's
 
 
+def test_a_long_table_opens_on_demand() -> None:
+    rows = tuple((str(number), "x") for number in range(60))
+    text = Table(columns=("n", "x"), rows=rows, caption="All of `it`").html()
+    assert text.startswith('<details><summary class="caption">All of <code>it</code> (60 rows)<')
+    Tree(text)
+    assert "<details" not in Table(columns=("n", "x"), rows=rows[:10]).html()
+
+
 @pytest.mark.parametrize(
     ("rows", "align"), [((("1",),), ""), ((("1", "2"),), "l"), ((("1", "2"),), "lx")]
 )

@@ -73,6 +73,7 @@ figcaption, .caption {
 figcaption { margin-top: .4rem; max-width: 44rem; }
 .caption { padding: .5rem 0 .4rem; margin: 0; }
 .caption + .wide { margin-top: 0; }
+summary { cursor: pointer; }
 .wide { overflow-x: auto; margin: 1rem 0 1.25rem; max-width: max-content; }
 .wide:focus-visible, pre:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: .875rem; line-height: 1.4; }

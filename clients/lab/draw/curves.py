@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trio_stages.report import svg
 
-from .ink import MARKERS, ROLES, colours, scale, short
+from .ink import MARKERS, ROLES, looks, scale, short
 from .labels import Line, label
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clients.lab.results import Mark, Plot, Series
 
 DASHES = (0, (5, 2.5))
+CONDITIONED: Any = ("-", (0, (3, 1.5)), (0, (1, 1)))
 DOTTED: Any = {"lw": 1.2, "ls": (0, (2, 2))}
 LEGEND_IN = 0.24  # a line of a legend
 MOST_POINTS = 240  # of a distribution; more of them are finer than the picture
@@ -48,11 +49,11 @@ def distribution(plot: Plot) -> str:
         from matplotlib.ticker import FixedLocator, FuncFormatter
 
         lines = []
-        for series, colour in zip(plot.series, colours(plot.series), strict=True):
+        for series, (colour, rank) in zip(plot.series, looks(plot.series), strict=True):
             points = _thin([(x, 100 * y) for x, y in series.points])
             if not points:
                 continue
-            key: dict[str, Any] = {"ls": DASHES if series.role == "model" else "-"}
+            key: dict[str, Any] = {"ls": dashes(series, rank)}
             axes.plot(*zip(*points, strict=True), color=colour, **key)
             half, most = quantile(series, 0.5), quantile(series, 0.99)
             axes.plot([half, most], [50, 99], "o", ms=5, color=colour)
@@ -68,6 +69,11 @@ def distribution(plot: Plot) -> str:
         name_all(axes, lines + marks(axes, plot.marks))
 
     return svg(picture, title=plot.title, height_in=3.9)
+
+
+def dashes(series: Series, rank: int) -> Any:
+    """Whole for what was measured, dashed for the model, finer for a second condition."""
+    return DASHES if series.role == "model" else CONDITIONED[rank % len(CONDITIONED)]
 
 
 def quantile(series: Series, share: float) -> float:
@@ -118,12 +124,12 @@ def name_all(axes: Axes, lines: Sequence[Line]) -> None:
 def _draw(axes: Axes, given: Sequence[Series], *, join: bool) -> list[Line]:
     lines = []
     bare = [series for series in given if series.style == "points"]
-    for series, colour in zip(given, colours(given), strict=True):
+    for series, (colour, rank) in zip(given, looks(given), strict=True):
         if not series.points:
             continue
         x, y = zip(*series.points, strict=True)
         if series.style == "points":
-            hollow = series.role == "virtual"
+            hollow = series.role == "virtual" or rank > 0
             # where points fall on each other, rings around them show how many there are
             size = 8 + 3.5 * (len(bare) - 1 - bare.index(series)) if hollow else 6.5
             key: dict[str, Any] = {
@@ -137,7 +143,7 @@ def _draw(axes: Axes, given: Sequence[Series], *, join: bool) -> list[Line]:
             if join or not hollow:  # the eye finds what belongs together
                 axes.plot(x, y, color=colour, lw=1, alpha=0.45)
         else:
-            key = {"lw": 1.8, "ls": DASHES if series.role == "model" else "-"}
+            key = {"lw": 1.8, "ls": dashes(series, rank)}
             if series.style == "steps":
                 key["drawstyle"] = "steps-post"
         axes.plot(x, y, color=colour, **key)

@@ -48,14 +48,27 @@ MARKERS = {"measured": "o", "virtual": "D", "document": "s", "original": "^"}
 FEW_DECADES = 2.3  # on so short a logarithmic axis 2 and 5 are named too
 
 
-def colours(series: Sequence[Series]) -> list[str]:
-    """A colour for each: by role where roles tell them apart, else by group, else by name."""
-    roles = [one.role for one in series if one.role != "model"]
-    if len(set(roles)) == len(roles):
-        return [ROLES[one.role] for one in series]
-    keys = list(dict.fromkeys(_condition(one) for one in series if one.role != "model"))
+def looks(series: Sequence[Series]) -> list[tuple[str, int]]:
+    """A colour and a rank for each.
+
+    By role, where roles tell them apart. Where the same roles come under several conditions, as
+    waits and holds over sockets and in virtual time, the colour is the role's and the rank the
+    condition's. Else the colour is the condition's, and the model's of that condition.
+    """
+    given = [one for one in series if one.role != "model"]
+    roles = {one.role for one in given}
+    groups = list(dict.fromkeys(one.group for one in given))
+    pairs = {(one.role, one.group) for one in given}
+    if len(roles) == len(given):
+        return [(ROLES[one.role], 0) for one in series]
+    if len(roles) > 1 and len(groups) > 1 and len(pairs) == len(given):
+        return [
+            (ROLES[one.role], groups.index(one.group) if one.group in groups else 0)
+            for one in series
+        ]
+    keys = list(dict.fromkeys(_condition(one) for one in given))
     chosen = {key: CONDITIONS[number % len(CONDITIONS)] for number, key in enumerate(keys)}
-    return [chosen.get(_condition(one), ROLES[one.role]) for one in series]
+    return [(chosen.get(_condition(one), ROLES[one.role]), 0) for one in series]
 
 
 def _condition(series: Series) -> str:
