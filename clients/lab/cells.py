@@ -81,7 +81,8 @@ def _off(one: Comparison) -> str:
         return ""
     if not one.model:
         return ""
-    return f"{100 * (figure / one.model - 1):+.1f} %".replace("-", "−")
+    percent = round(100 * (figure / one.model - 1), 1)
+    return f"{percent:+.1f} %".replace("-", "−") if percent else "0.0 %"
 
 
 def _name(column: Column) -> str:
