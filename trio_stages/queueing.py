@@ -76,7 +76,7 @@ class MMCK:
 
     @property
     def refused_share(self) -> float:
-        """Of the arrivals: those that find no place (PASTA: they see what the average moment is)."""
+        """Of the arrivals: those that find no place (PASTA: they see the average moment)."""
         return self.chances[-1]
 
     @property
@@ -183,6 +183,6 @@ def closed_network(
 def hot_lock_bound_per_s(hold_s: float, shares: Sequence[float]) -> float:
     """Jobs per second that the busiest lock lets through, whatever the number of workers.
 
-    ``1 ÷ (hold × its share)``: the first bound of ``model.py``, for a lock that only some go through.
+    ``1 ÷ (hold × its share)``: the bound of ``model.py``, for a lock that only some go through.
     """
     return 1 / (hold_s * max(shares)) if hold_s else math.inf

@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,13 +30,13 @@ from clients.drain import read_stats, rise_per_s, watch_drain
 from clients.flood import run_load
 from clients.http import ClientError, Connection, Target
 from clients.prediction import Model
-from clients.spawn import LAUNCHER, spawned
+from clients.spawn import spawned
 
 from .recording import Recording
 from .simulate import Simulated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from clients.flood import LoadResult
     from clients.loads import Load
@@ -255,7 +255,9 @@ class Processors:
         if self._pool is None:
             # Fresh processes: a fork would inherit the event loop of this one.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(os.cpu_count(), mp_context=context)
+            self._pool = ProcessPoolExecutor(
+                os.cpu_count(), mp_context=context, initializer=_leave_signals_alone
+            )
         futures = [self._pool.submit(function, *each) for each in arguments]
         results = []
         try:
@@ -274,6 +276,11 @@ class Processors:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _leave_signals_alone() -> None:
+    """Ctrl-C is for the lab, which then ends these processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
 def processors() -> Iterator[Processors]:
     """Processors for the block."""
@@ -282,6 +289,3 @@ def processors() -> Iterator[Processors]:
         yield made
     finally:
         made.close()
-
-
-__all__ = ["LAUNCHER", "Bench", "Flooded", "Processors", "processors"]

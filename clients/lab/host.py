@@ -1,4 +1,4 @@
-"""``python -m clients.lab.host N``: a stage as ``trio_stages N`` runs it, with a recording at the end.
+"""``python -m clients.lab.host N``: a stage as ``trio_stages N`` runs it, and a recording of it.
 
 The stage, its options, its two lines and its exit status are the same; only the ledger and the
 meter of the locks are those of ``recording.py``, which costs a microsecond or two for each job.

@@ -47,9 +47,9 @@ class UnknownExperiment(ValueError):
 
 def all_experiments() -> tuple[Experiment, ...]:
     """Every experiment, in the order of the report."""
-    from . import connections, pool
+    from . import connections, hotlock, pool
 
-    modules = (connections, pool)
+    modules = (connections, pool, hotlock)
     return tuple(experiment for module in modules for experiment in module.EXPERIMENTS)
 
 

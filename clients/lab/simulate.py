@@ -127,10 +127,11 @@ def settings_of(stage: int, **overrides: Any) -> Settings:
     return replace(settings, offload="task", **overrides)
 
 
-class RandomWork(Settings):
-    """Settings whose jobs take exponential times: whoever asks for ``work_s`` asks for one job's.
+class RandomTimes(Settings):
+    """Settings whose jobs take exponential times: whoever asks asks on behalf of one job.
 
-    The mean is ``work_ms``. The one who asks first is the telemetry, once, for the configured rate.
+    The means are ``work_ms`` and ``hold_ms``. (The telemetry asks once, for the configured rate
+    that ``Retry-After`` is reckoned by before there is a measured one.)
     """
 
     __slots__ = ()
@@ -138,8 +139,16 @@ class RandomWork(Settings):
 
     @property
     def work_s(self) -> float:
-        mean_s = self.work_ms / 1000
-        return self.random.expovariate(1 / mean_s)
+        """Of one job."""
+        return self._draw(self.work_ms)
+
+    @property
+    def hold_s(self) -> float:
+        """Of one job."""
+        return self._draw(self.hold_ms)
+
+    def _draw(self, mean_ms: float) -> float:
+        return self.random.expovariate(1000 / mean_ms) if mean_ms else 0.0
 
     @classmethod
     def of(cls, settings: Settings, seed: int = 1) -> Settings:

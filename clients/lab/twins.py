@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clients.arrivals import schedule_s, users_of
-from clients.prediction import Model
 
 from .results import Comparison
 from .simulate import Simulated, flood, settings_of, simulate
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clients.loads import Load
+    from clients.prediction import Model
 
     from .bench import Bench, Flooded
     from .results import Verdict
