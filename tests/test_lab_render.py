@@ -234,6 +234,10 @@ def test_the_page_has_every_plot_and_table(folder: Path) -> None:
     assert "2026-11-26 11:40 UTC" in html
 
 
+def test_a_note_stands_below_the_table() -> None:
+    assert "**rate**: once the flood has ended." in page(RESULTS).sections[1].blocks
+
+
 def test_what_went_wrong_stands_first() -> None:
     first = page(RESULTS).sections[0]
     text = "\n".join(str(block) for block in first.blocks)
@@ -329,7 +333,6 @@ def test_a_comparison_leaves_out_who_has_no_figure() -> None:
         "virtual",
         "model",
         "off model",
-        "note",
     )
     assert full.rows[1] == (
         "rate, jobs/s",
@@ -338,7 +341,6 @@ def test_a_comparison_leaves_out_who_has_no_figure() -> None:
         "99.2",
         "100.0",
         "−0.7 %",  # of virtual time, where that is all there is
-        "once the flood has ended",
     )
     alone = comparison([Comparison(quantity="answered", document="no", measured="no")])
     assert alone.columns == ("quantity", "document", "measured")

@@ -21,6 +21,7 @@ from trio_stages.report import (
     Section,
     Table,
     Verdict,
+    alone,
     machine,
     panels,
     svg,
@@ -239,6 +240,12 @@ def test_a_plot_fits_a_page_and_takes_its_colours(plot: str) -> None:
     texts = {"".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"Queue depth", "time, s", "jobs", "a < b & $c$"} <= texts
     assert "matplotlib.org" not in plot
+
+
+def test_a_plot_in_a_file_of_its_own_has_a_paper(plot: str) -> None:
+    ElementTree.fromstring(alone(plot))
+    assert "background" in alone(plot)
+    assert "background" not in plot  # a page has one
 
 
 def luminance(colour: str) -> float:

@@ -50,27 +50,26 @@ def table(given: Table, *, titled: bool = True) -> TextTable:
     )
 
 
-def comparison(given: Sequence[Comparison], *, noted: bool = True) -> TextTable:
-    """All quantities of an experiment, one a row; sources that have no figure are left out."""
+def comparison(given: Sequence[Comparison]) -> TextTable:
+    """All quantities of an experiment, one a row; sources that have no figure are left out.
+
+    Their notes are not in it: sentences make a table too wide for a phone.
+    """
     sources = [name for name in SOURCES if any(getattr(one, name) is not None for one in given)]
     against = any(_off(one) for one in given)
-    notes = noted and any(one.note for one in given)
     rows = []
     for one in given:
         row = [f"{one.quantity}, {one.unit}" if one.unit else one.quantity]
         row += [cell(getattr(one, name), one.digits) for name in sources]
         row += [_off(one) or NOTHING] if against else []
-        row += [one.note] if notes else []
         rows.append(tuple(row))
     return TextTable(
         columns=(
             "quantity",
             *(SOURCES[name] for name in sources),
             *(("off model",) if against else ()),
-            *(("note",) if notes else ()),
         ),
         rows=tuple(rows),
-        align="l" + "r" * (len(sources) + against) + "l" * notes,
     )
 
 

@@ -144,6 +144,7 @@ def _blocks(one: ExperimentResult) -> Iterator[Block]:
         yield claim(verdict)
     if one.comparisons:
         yield comparison(one.comparisons)
+        yield from (f"**{row.quantity}**: {row.note}." for row in one.comparisons if row.note)
     for plot in one.plots:
         yield _figure(plot)
     for given in one.tables:

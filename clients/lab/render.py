@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trio_stages.report import alone
+
 from .pages import names, page
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def render(results: LabResults, folder: Path) -> Path:
     report = page(results)
     files = names(results)
     for name, figure in zip(files, report.figures, strict=False):  # none without matplotlib
-        (plots / name).write_text(figure.svg + "\n", encoding="utf-8")
+        (plots / name).write_text(alone(figure.svg), encoding="utf-8")
     markdown = report.markdown(lambda index: f"{PLOTS}/{files[index]}")
     (folder / "report.md").write_text(markdown, encoding="utf-8")
     index = folder / "index.html"

@@ -43,7 +43,7 @@ def _experiment(one: ExperimentResult) -> Iterator[RenderableType]:
     for difference in one.ledger:
         yield Padding(Text(f"the ledger differs: {difference}", style="bold red"), INDENT)
     if one.comparisons:
-        yield Padding(comparison(one.comparisons, noted=False).rich(), INDENT)
+        yield Padding(comparison(one.comparisons).rich(), INDENT)
     for given in one.verdicts:
         verdict = claim(given)
         line = Text.assemble(

@@ -214,7 +214,8 @@ class Page:
             if section.part != part:
                 part, level = section.part, "###" if section.part else "##"
                 parts += [f"## {as_markdown(part)}"] if part else []
-            parts.append(f"{level} {as_markdown(section.title)}")
+            anchor = f'<a id="{escape(section.anchor)}"></a>\n\n' if section.anchor else ""
+            parts.append(f"{anchor}{level} {as_markdown(section.title)}")
             parts += [block_text(block) for block in section.blocks]
         return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import re
 from hashlib import blake2b
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ STYLE: Any = {  # matplotlib's type of it differs from release to release
     "text.parse_math": False,
     "font.family": ["DejaVu Sans"],  # comes with matplotlib, so the layout is the same everywhere
     "font.size": 13,  # a phone shows seven inches at three quarters of their size
-    "axes.titlesize": 14,
+    "figure.titlesize": 14,
+    "axes.titlesize": 13,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 10,
@@ -89,12 +91,19 @@ STYLE: Any = {  # matplotlib's type of it differs from release to release
     ),
 }
 
+TITLE_PER_IN = 7.4  # letters of a title in an inch
+
 FONTS = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 
 # In a page the page's own colours agree with these; an <img> has no page around it.
 _ALONE = (
     "<style>.plot{color:#1b1f24}@media(prefers-color-scheme:dark){.plot{color:#e4e7ea}}</style>"
 )
+_PAPER = (
+    "<style>.plot{background:#fdfdfc}"
+    "@media(prefers-color-scheme:dark){.plot{background:#14171a}}</style>"
+)
+
 
 # matplotlib writes millionths of a point; a hundredth is finer than any screen.
 _COORDINATE = re.compile(r"(?<=[\s(\"])(-?\d+\.\d\d)\d{4}(?=[\s)\"])")
@@ -113,7 +122,7 @@ def svg(
 
     Args:
         draw: draws on the axes it is given.
-        title: above the plot, at the left.
+        title: above the plot, at the left; folded where it is too long.
         xlabel: name and unit of what goes to the right.
         ylabel: name and unit of what goes up.
         width_in: inches; a page scales them to its width, so this is the size of the text.
@@ -128,19 +137,18 @@ def svg(
 
     def draw_one(axes: Sequence[Axes]) -> None:
         draw(axes[0])
-        if title:
-            axes[0].set_title(title)
         if xlabel:
             axes[0].set_xlabel(xlabel)
         if ylabel:
             axes[0].set_ylabel(ylabel)
 
-    return panels(draw_one, width_in=width_in, height_in=height_in)
+    return panels(draw_one, title=title, width_in=width_in, height_in=height_in)
 
 
 def panels(
     draw: Callable[[Sequence[Axes]], None],
     *,
+    title: str = "",
     rows: int = 1,
     columns: int = 1,
     width_in: float = 7.0,
@@ -154,6 +162,7 @@ def panels(
 
     Args:
         draw: draws on the axes it is given, row by row.
+        title: above all of them, at the left; folded where it is too long.
         rows: how many above each other.
         columns: how many side by side.
         width_in: inches in all.
@@ -190,9 +199,19 @@ def panels(
             height_ratios=heights,
             width_ratios=widths,
         )
+        if title:
+            lines = wrap(title, int(width_in * TITLE_PER_IN))
+            text = figure.suptitle("\n".join(lines), x=0.012, ha="left", weight="bold")
+            text.set_linespacing(1.15)
         draw(list(grid.flat))
         figure.savefig(file, format="svg", metadata={"Date": None})
         return _inline(file.getvalue())
+
+
+def alone(plot: str) -> str:
+    """A plot as a file of its own: with a paper under it, whatever page shows it as an image."""
+    head, _, body = plot.partition(">")
+    return f"{head}>{_PAPER}{body}\n"
 
 
 def _inline(text: str) -> str:

@@ -32,19 +32,16 @@ def waterfall(plot: Plot) -> str:
         high = 0.0
         for axes, (name, bars) in zip(several, groups, strict=True):
             high = max(high, _steps(axes, bars, plot.y.unit))
-            axes.set_title(name if len(groups) > 1 else plot.title)
+            axes.set_title(name)
         for axes in several:
             low = min(0.0, *(axes.get_xlim()[0] for axes in several))
             axes.set_xlim(low, (high or 1.0) * 1.14)
         several[-1].set_xlabel(named(plot.y))
-        if len(groups) > 1:
-            several[0].get_figure(root=True).suptitle(  # type: ignore[union-attr]
-                plot.title, x=0.01, ha="left", weight="bold", size=14
-            )
 
     rows = len(groups)
     return panels(
         picture,
+        title=plot.title,
         rows=rows,
         height_in=0.7 + sum(0.45 + ROW_IN * len(bars) for _, bars in groups) + 0.3 * (rows > 1),
         heights=[len(bars) + 0.5 for _, bars in groups],

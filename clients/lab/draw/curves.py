@@ -123,7 +123,7 @@ def name_all(axes: Axes, lines: Sequence[Line]) -> None:
 
 def _draw(axes: Axes, given: Sequence[Series], *, join: bool) -> list[Line]:
     lines = []
-    bare = [series for series in given if series.style == "points"]
+    rings = [one for one in given if one.style == "points" and one.role == "virtual"]
     for series, (colour, rank) in zip(given, looks(given), strict=True):
         if not series.points:
             continue
@@ -131,7 +131,8 @@ def _draw(axes: Axes, given: Sequence[Series], *, join: bool) -> list[Line]:
         if series.style == "points":
             hollow = series.role == "virtual" or rank > 0
             # where points fall on each other, rings around them show how many there are
-            size = 8 + 3.5 * (len(bare) - 1 - bare.index(series)) if hollow else 6.5
+            outer = len(rings) - 1 - rings.index(series) if series in rings else 0
+            size = 8 + 3.5 * outer if hollow else 6.5
             key: dict[str, Any] = {
                 "marker": MARKERS.get(series.role, "o"),
                 "ms": min(size, 15),

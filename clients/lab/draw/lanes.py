@@ -57,9 +57,8 @@ def lanes(plot: Plot) -> str:
             handletextpad=0.5,
         )
         axes.autoscale_view()
-        axes.set_xlim(
-            left=min((lane.spans[0].start_s for lane in plot.lanes if lane.spans), default=0)
-        )
+        starts = [lane.spans[0].start_s for lane in plot.lanes if lane.spans]
+        axes.set_xlim(left=min(0.0, *starts))
         axes.set_ylim(len(plot.lanes) - 0.4, -0.6)
         every = 1 if len(plot.lanes) <= 20 else 4
         rows = range(0, len(plot.lanes), every)
@@ -70,8 +69,7 @@ def lanes(plot: Plot) -> str:
         axes.set_xlabel(named(plot.x))
         axes.set_ylabel(plot.y.label)
 
-    title = plot.title + "\n"  # the key to the colours goes below it
-    return svg(picture, title=title, height_in=1.5 + 0.19 * max(4, len(plot.lanes)))
+    return svg(picture, title=plot.title, height_in=1.5 + 0.19 * max(4, len(plot.lanes)))
 
 
 def _name(lane: Lane) -> str:

@@ -26,7 +26,6 @@ def timeline(plot: Plot) -> str:
     def picture(several: Sequence[Axes]) -> None:
         from matplotlib.ticker import MaxNLocator
 
-        several[0].set_title(plot.title)
         for number, (axes, members) in enumerate(zip(several, parts, strict=True)):
             lines = [
                 _curve(axes, series, colour, rank, fill=len(members) == 1)
@@ -48,6 +47,7 @@ def timeline(plot: Plot) -> str:
     rows = len(parts)
     return panels(
         picture,
+        title=plot.title,
         rows=rows,
         height_in=3.4 if rows == 1 else 2.9 + 1.7 * (rows - 1),
         heights=[1.5] + [1.0] * (rows - 1),
