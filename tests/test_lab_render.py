@@ -384,6 +384,14 @@ def test_bars_carry_their_figures(drawn: dict[str, list[str]]) -> None:
     assert {"95 jobs/s", "0 jobs/s", "16 workers", "threads"} <= set(drawn["bars"])
 
 
+def test_on_a_logarithmic_scale_bars_are_points() -> None:
+    some = tuple(Bar(name, value, "virtual") for name, value in (("mutex", 100), ("sharded", 1455)))
+    logarithmic = dataclasses.replace(PLOTS[6], bars=some, y=dataclasses.replace(RATE, log=True))
+    assert {"100 jobs/s", "1,455 jobs/s", "200", "500"} <= set(texts(draw(logarithmic)))
+    with_a_zero = dataclasses.replace(logarithmic, bars=(*some, Bar("none", 0, "virtual")))
+    assert "0 jobs/s" in texts(draw(with_a_zero))
+
+
 def test_a_condition_has_one_colour_its_model_too() -> None:
     given = [
         series("mutex", "measured", group="mutex"),

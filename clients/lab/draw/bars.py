@@ -85,6 +85,7 @@ def bars(plot: Plot) -> str:
     groups = _groups(plot)
     roles = [bar.role for bar in plot.bars]
     by_role = len(set(roles)) > 1 or len(groups) <= 1
+    log = plot.y.log and all(bar.value > 0 for bar in plot.bars)
     labels = list(dict.fromkeys(bar.label for bar in plot.bars))
 
     def colour(bar: Bar) -> str:
@@ -97,11 +98,14 @@ def bars(plot: Plot) -> str:
                 ticks.append((row, name, True))
                 row += 0.8
             for bar in members:
-                axes.barh(row, bar.value, THICK, color=colour(bar))
+                if log:  # no bar is as long as its value here
+                    axes.plot(bar.value, row, "o", ms=9, color=colour(bar))
+                else:
+                    axes.barh(row, bar.value, THICK, color=colour(bar))
                 axes.annotate(
                     f"{short(bar.value)} {plot.y.unit}".rstrip(),
                     (max(bar.value, 0), row),
-                    xytext=(5, 0),
+                    xytext=(9 if log else 5, 0),
                     textcoords="offset points",
                     va="center",
                     size=12,
@@ -109,14 +113,14 @@ def bars(plot: Plot) -> str:
                 ticks.append((row, bar.label, False))
                 row += 0.85
             row += 0.3
-        _rows(axes, [])
+        if log:
+            axes.set_xscale("log")
+        _rows(axes, [], log=log)
         axes.set_yticks([at for at, _, _ in ticks], [text for _, text, _ in ticks])
         for tick, (_, _, heading) in zip(axes.get_yticklabels(), ticks, strict=True):
             if heading:
                 tick.set_fontweight("bold")
         axes.set_ylim(row - 0.6, -0.7)
-        if plot.y.log:
-            axes.set_xscale("log")
         axes.margins(x=0.16)
         axes.set_xlabel(named(plot.y))
 
@@ -129,16 +133,21 @@ def _groups(plot: Plot) -> list[tuple[str, list[Bar]]]:
     return [(name, list(members)) for name, members in groups] or [("", [])]
 
 
-def _rows(axes: Axes, names: Sequence[str]) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+def _rows(axes: Axes, names: Sequence[str], *, log: bool = False) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
-    axes.axvline(0, color=INK, lw=0.8)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    if log:
+        axes.grid(visible=True, axis="y")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.axvline(0, color=INK, lw=0.8)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
 
 

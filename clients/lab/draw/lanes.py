@@ -58,7 +58,7 @@ def lanes(plot: Plot) -> str:
         )
         axes.autoscale_view()
         starts = [lane.spans[0].start_s for lane in plot.lanes if lane.spans]
-        axes.set_xlim(left=min(0.0, *starts))
+        axes.set_xlim(left=min([0.0, *starts]))
         axes.set_ylim(len(plot.lanes) - 0.4, -0.6)
         every = 1 if len(plot.lanes) <= 20 else 4
         rows = range(0, len(plot.lanes), every)
