@@ -60,6 +60,7 @@ class Flooded:
         recording: moment by moment, of its own clock; empty without ledger (stages 1 to 3).
         model: the prediction for this stage.
         during_flood_per_s: jobs processed per second while the load ran.
+        grown_bytes: resident memory that the server gained during the flood; 0: not known.
     """
 
     result: LoadResult
@@ -69,6 +70,7 @@ class Flooded:
     recording: Recording
     model: Model
     during_flood_per_s: float
+    grown_bytes: int = 0
 
     @property
     def workers(self) -> int:
@@ -158,11 +160,12 @@ class Bench:
             file = Path(directory) / "recording.json"
             launcher = [*HOST, "--record", str(file), *host]
             async with spawned(stage, options, launcher=launcher) as server:
+                resident = _resident_bytes(server)
                 flooded = await self._flood(server, stage, load, settle_s, beside)
                 await server.stop()
             final = _final(server)
             recording = Recording.read(file) if file.exists() else Recording()
-        before, result, after, differences = flooded
+        before, result, after, grown, differences = flooded
         differences += ledgercheck.check_final(final, server.exit_status or 0)
         differences += ledgercheck.check_counters(result, before, final)
         self.differ(f"stage {stage} {' '.join(options)}".strip(), differences)
@@ -176,6 +179,7 @@ class Bench:
             recording=recording,
             model=model,
             during_flood_per_s=rise_per_s(before, after, result.duration_s),
+            grown_bytes=grown - resident,
         )
 
     async def _flood(
@@ -185,7 +189,7 @@ class Bench:
         load: Load,
         settle_s: float,
         beside: Callable[[Target], Awaitable[None]] | None,
-    ) -> tuple[dict[str, Any], LoadResult, dict[str, Any], list[str]]:
+    ) -> tuple[dict[str, Any], LoadResult, dict[str, Any], int, list[str]]:
         target = await Target.locate(server.url)
         what = f"flood of stage {stage}"
         with Connection(target) as control:
@@ -201,9 +205,11 @@ class Bench:
                 )
                 nursery.cancel_scope.cancel()
             after = await read_stats(control)
+            resident = _resident_bytes(server)
             if not math.isinf(settle_s):
                 await self.wait(f"stage {stage} works", settle_s)
-                return before, result, after, ledgercheck.check_sums(await read_stats(control))
+                differences = ledgercheck.check_sums(await read_stats(control))
+                return before, result, after, resident, differences
             model = Model.of(before)
             drain = await watch_drain(
                 control,
@@ -216,7 +222,7 @@ class Bench:
                 differences.append(f"nothing was done for {STALL_S:g} s")
             balances = await control.get_json("/balances") or {}
             differences += ledgercheck.check_balances(result, {}, balances)
-        return before, result, after, differences
+        return before, result, after, resident, differences
 
     async def wait(self, what: str, duration_s: float) -> None:
         """Let time pass, seen to pass."""
@@ -228,6 +234,13 @@ class Bench:
     def differ(self, where: str, differences: Sequence[str]) -> None:
         """Note what a ledger check has found."""
         self.ledger += [f"{where}: {difference}" for difference in differences]
+
+
+def _resident_bytes(server: Server) -> int:
+    try:
+        return server.resident_bytes
+    except OSError:  # no /proc here
+        return 0
 
 
 def _final(server: Server) -> dict[str, Any]:

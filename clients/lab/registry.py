@@ -47,9 +47,9 @@ class UnknownExperiment(ValueError):
 
 def all_experiments() -> tuple[Experiment, ...]:
     """Every experiment, in the order of the report."""
-    from . import connections, hotlock, pool
+    from . import connections, hotlock, pool, sharding, shutdown, sizing
 
-    modules = (connections, pool, hotlock)
+    modules = (connections, pool, hotlock, sharding, sizing, shutdown)
     return tuple(experiment for module in modules for experiment in module.EXPERIMENTS)
 
 
