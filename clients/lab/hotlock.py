@@ -27,7 +27,7 @@ GROUP = "The document's tables: stage 7"
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 MEASURED_WORKERS = (1, 4, 16, 64)
 # Seconds over sockets for which a pool works on its queue, to see its rate.
-SWEEP_S = 2.0
+SWEEP_S, QUICK_SWEEP_S = 3.0, 1.2
 # Several dozen rounds of the pool.
 ROUNDS = 40
 # Where the lock is nearly full, and randomness costs most.
@@ -170,7 +170,10 @@ async def sweep(bench: Bench) -> Findings:
     for workers in MEASURED_WORKERS:
         load = Load(requests=1200, concurrency=100)
         flooded = await bench.flood(
-            7, load, ["--workers", str(workers), "--capacity", "1000"], settle_s=SWEEP_S
+            7,
+            load,
+            ["--workers", str(workers), "--capacity", "1000"],
+            settle_s=QUICK_SWEEP_S if bench.quick else SWEEP_S,
         )
         measured[workers] = flooded
     model = {n: service_rate_per_s(n, 0.1, 0.01, one_lock=True) for n in WORKERS}

@@ -124,8 +124,8 @@ def _pool(workers: int) -> Simulated:
 
 async def pool(bench: Bench) -> Findings:
     """Stage 6 under the load of its test, and how the rate grows with the workers."""
-    twins = await run_twins(bench, 6, LOADS[6], settle_s=SETTLE_S if bench.quick else math.inf)
-    one = await bench.flood(5, LOADS[5], settle_s=SETTLE_S)
+    twins = await run_twins(bench, 6, LOADS[6], settle_s=2.7 if bench.quick else math.inf)
+    one = await bench.flood(5, LOADS[5], settle_s=3.2 if bench.quick else 10.2)
     simulated = await bench.compute(_pool, [(workers,) for workers in WORKERS])
     rates = [each.busy_per_s for each in simulated]
     four, single = twins.real.drain_per_s, one.drain_per_s

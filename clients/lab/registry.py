@@ -47,9 +47,9 @@ class UnknownExperiment(ValueError):
 
 def all_experiments() -> tuple[Experiment, ...]:
     """Every experiment, in the order of the report."""
-    from . import connections, hotlock, pool, sharding, shutdown, sizing
+    from . import connections, controlled, decomposition, hotlock, pool, sharding, shutdown, sizing
 
-    modules = (connections, pool, hotlock, sharding, sizing, shutdown)
+    modules = (connections, pool, hotlock, sharding, sizing, shutdown, controlled, decomposition)
     return tuple(experiment for module in modules for experiment in module.EXPERIMENTS)
 
 

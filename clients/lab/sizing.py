@@ -71,7 +71,9 @@ async def sizing(bench: Bench) -> Findings:
     load = LOADS[8]
     (weight,) = await bench.compute(bytes_per_job, [(WEIGHED_JOBS,)])
     rule = [places for places, _ in published.SIZING_RULE]
-    full = await bench.compute(overfilled, [(size,) for size in (*reversed(sizes), *rule)])
+    # A hundred thousand jobs take a while even where time does not; a tenth of them says the same.
+    filled = [size if size < 100_000 or not bench.quick else size // 10 for size in sizes]
+    full = await bench.compute(overfilled, [(size,) for size in (*reversed(filled), *rule)])
     delays_s = {
         each.settings.capacity: quantile(sorted(each.recording.delays_s), 0.99) for each in full
     }
@@ -103,12 +105,14 @@ async def sizing(bench: Bench) -> Findings:
                 real.result.accepted if real and size <= load.requests else None,
                 simulated.accepted,
                 known(real_delay_s),
-                known(delays_s[size]),
+                known(delays_s.get(size, math.nan)),
                 known(little_s(size, RATE_PER_S)),
                 known(size * weight / MEGABYTE),
             )
         )
     largest = sizes[-1]
+    drain_s = drains_s[filled[-1]] * largest / filled[-1]
+    drained = f"{filled[-1]:,} drained in {drains_s[filled[-1]]:.2f} virtual seconds"
     megabytes = largest * weight / MEGABYTE
     points = tuple(
         (float(size), delay_s) for size, delay_s in sorted(delays_s.items()) if delay_s > 0
@@ -123,7 +127,7 @@ async def sizing(bench: Bench) -> Findings:
                 measured=known(quantile(sorted(measured[largest].recording.delays_s), 1.0))
                 if largest in measured
                 else None,
-                virtual=known(drains_s[largest]),
+                virtual=known(drain_s),
                 model=known(little_s(largest, RATE_PER_S)),
                 digits=1,
             ),
@@ -216,13 +220,11 @@ async def sizing(bench: Bench) -> Findings:
                 )
                 for places, latency_s in published.SIZING_RULE
             ),
-            agrees(
+            judge(
                 "100,000 places are a wait of 69 s.",
-                drains_s[largest],
-                published.DRAIN_OF_100_000_S,
-                within=0.02,
-                unit="s",
-                source="document",
+                abs(drain_s / published.DRAIN_OF_100_000_S - 1) < 0.02,
+                f"{drain_s:.1f} s ({drained})",
+                "document",
             ),
             judge(
                 "100,000 queued jobs are at least 10 MB, possibly 50 to 100.",
@@ -234,7 +236,7 @@ async def sizing(bench: Bench) -> Findings:
                 "They are a memory bomb: out of memory before anything is refused.",
                 megabytes > 1000,
                 f"{megabytes:.0f} MB is what a small process has anyway; the wait of "
-                f"{drains_s[largest]:.0f} s is what hurts",
+                f"{drain_s:.0f} s is what hurts",
                 "document",
             ),
             judge(
