@@ -301,6 +301,7 @@ def test_the_summary_in_a_terminal() -> None:
 
 
 def test_figures_for_people() -> None:
+    assert [cell(value, 1) for value in (-0.04, 0.04, -0.06)] == ["0.0", "0.0", "−0.1"]
     assert [cell(value, 1) for value in (12937, 97.25, -0.5, None, "yes")] == [
         "12,937.0",
         "97.2",
@@ -362,6 +363,13 @@ def test_curves_are_named_where_they_run(drawn: dict[str, list[str]]) -> None:
     assert {"M/M/c/K", "Poisson", "offered load, × capacity"} <= set(drawn["offered_vs_goodput"])
 
 
+def test_ticks_that_would_touch_give_way_to_round_ones() -> None:
+    measured = series("p99", "measured", *((x, 1) for x in (10, 100, 725, 1000, 100_000)))
+    ticks = set(texts(draw(dataclasses.replace(PLOTS[3], series=(measured,)))))
+    assert {"10", "100", "1,000", "100,000"} <= ticks
+    assert "725" not in ticks
+
+
 def test_a_distribution_says_its_half_and_its_worst(drawn: dict[str, list[str]]) -> None:
     words = " ".join(drawn["distribution"])
     assert "p50 75 · p99 148 ms" in words
@@ -382,6 +390,13 @@ def test_bars_carry_their_figures(drawn: dict[str, list[str]]) -> None:
         drawn["waterfall"]
     )
     assert {"95 jobs/s", "0 jobs/s", "16 workers", "threads"} <= set(drawn["bars"])
+
+
+def test_bars_have_as_many_digits_as_each_other() -> None:
+    some = tuple(Bar(str(value), value, "measured") for value in (0.36, 83.04, 100.0))
+    assert {"0.4 jobs/s", "83.0 jobs/s", "100.0 jobs/s"} <= set(
+        texts(draw(dataclasses.replace(PLOTS[6], bars=some)))
+    )
 
 
 def test_on_a_logarithmic_scale_bars_are_points() -> None:

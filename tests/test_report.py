@@ -248,6 +248,18 @@ def test_a_plot_in_a_file_of_its_own_has_a_paper(plot: str) -> None:
     assert "background" not in plot  # a page has one
 
 
+def test_a_long_title_is_folded_evenly() -> None:
+    title = "A title of so many words that it can not stand on one line above its plot"
+    words = [
+        "".join(text.itertext())
+        for text in ElementTree.fromstring(svg(line, title=title)).iter()
+        if text.tag.endswith("text")
+    ]
+    lines = [text for text in words if text and text in title]
+    assert " ".join(lines) == title
+    assert max(map(len, lines)) - min(map(len, lines)) < 8
+
+
 def luminance(colour: str) -> float:
     parts = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
     linear = (

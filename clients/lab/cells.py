@@ -29,7 +29,10 @@ def cell(value: Cell, digits: int = 0) -> str:
         return NOTHING
     if isinstance(value, str):
         return value
-    return f"{value:,.{digits}f}".replace("-", "−")
+    text = f"{value:,.{digits}f}"
+    if not text.strip("-0.,"):  # nothing, whatever its sign
+        return text.removeprefix("-")
+    return text.replace("-", "−")
 
 
 def table(given: Table, *, titled: bool = True) -> TextTable:

@@ -200,8 +200,9 @@ def panels(
             width_ratios=widths,
         )
         if title:
-            lines = wrap(title, int(width_in * TITLE_PER_IN))
-            text = figure.suptitle("\n".join(lines), x=0.012, ha="left", weight="bold")
+            text = figure.suptitle(
+                _folded(title, int(width_in * TITLE_PER_IN)), x=0.012, ha="left", weight="bold"
+            )
             text.set_linespacing(1.15)
         draw(list(grid.flat))
         figure.savefig(file, format="svg", metadata={"Date": None})
@@ -212,6 +213,14 @@ def alone(plot: str) -> str:
     """A plot as a file of its own: with a paper under it, whatever page shows it as an image."""
     head, _, body = plot.partition(">")
     return f"{head}>{_PAPER}{body}\n"
+
+
+def _folded(title: str, width: int) -> str:
+    """In as few lines as fit, about as long as each other."""
+    lines = wrap(title, width)
+    while len(shorter := wrap(title, width - 1)) == len(lines) > 1:
+        lines, width = shorter, width - 1
+    return "\n".join(lines)
 
 
 def _inline(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from clients.lab.cells import cell
 from trio_stages.report import panels, svg
 from trio_stages.report.plots import INK
 
@@ -27,11 +28,12 @@ ROW_IN = 0.36
 def waterfall(plot: Plot) -> str:
     """Steps that add up to the last bar; groups, such as two orders, one below the other."""
     groups = _groups(plot)
+    digits = _digits(plot.bars)
 
     def picture(several: Sequence[Axes]) -> None:
         high = 0.0
         for axes, (name, bars) in zip(several, groups, strict=True):
-            high = max(high, _steps(axes, bars, plot.y.unit))
+            high = max(high, _steps(axes, bars, plot.y.unit, digits))
             axes.set_title(name)
         for axes in several:
             low = min(0.0, *(axes.get_xlim()[0] for axes in several))
@@ -49,7 +51,7 @@ def waterfall(plot: Plot) -> str:
     )
 
 
-def _steps(axes: Axes, bars: Sequence[Bar], unit: str) -> float:
+def _steps(axes: Axes, bars: Sequence[Bar], unit: str, digits: int) -> float:
     start, high = 0.0, 0.0
     for row, bar in enumerate(bars):
         total = bar.role == "total"
@@ -62,7 +64,8 @@ def _steps(axes: Axes, bars: Sequence[Bar], unit: str) -> float:
             color=ROLES["rejected"] if bar.value < 0 and not total else ROLES[bar.role],
         )
         end = left + bar.value
-        text = short(bar.value) if total else _signed(bar.value)
+        text = cell(bar.value, digits)
+        text = f"+{text}" if bar.value > 0 and not total else text
         axes.annotate(
             f"{text} {unit}".rstrip(),
             (max(left, end), row),
@@ -85,6 +88,7 @@ def bars(plot: Plot) -> str:
     groups = _groups(plot)
     roles = [bar.role for bar in plot.bars]
     by_role = len(set(roles)) > 1 or len(groups) <= 1
+    digits = _digits(plot.bars)
     log = plot.y.log and all(bar.value > 0 for bar in plot.bars)
     labels = list(dict.fromkeys(bar.label for bar in plot.bars))
 
@@ -103,7 +107,7 @@ def bars(plot: Plot) -> str:
                 else:
                     axes.barh(row, bar.value, THICK, color=colour(bar))
                 axes.annotate(
-                    f"{short(bar.value)} {plot.y.unit}".rstrip(),
+                    f"{cell(bar.value, digits)} {plot.y.unit}".rstrip(),
                     (max(bar.value, 0), row),
                     xytext=(9 if log else 5, 0),
                     textcoords="offset points",
@@ -151,5 +155,9 @@ def _rows(axes: Axes, names: Sequence[str], *, log: bool = False) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
 
 
-def _signed(value: float) -> str:
-    return f"+{short(value)}" if value > 0 else short(value).replace("-", "−")
+def _digits(bars: Sequence[Bar]) -> int:
+    """Behind the point: the same for all bars, or they could not be compared at a glance."""
+    if all(bar.value == round(bar.value) for bar in bars):
+        return 0
+    most = max(abs(bar.value) for bar in bars)
+    return 0 if most >= 1000 else 1 if most >= 10 else 2

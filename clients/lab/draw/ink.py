@@ -47,6 +47,8 @@ MARKERS = {"measured": "o", "virtual": "D", "document": "s", "original": "^"}
 
 FEW_DECADES = 2.3  # on so short a logarithmic axis 2 and 5 are named too
 
+LETTER = 0.014  # of a tick's name, as a share of the axis
+
 
 def looks(series: Sequence[Series]) -> list[tuple[str, int]]:
     """A colour and a rank for each.
@@ -121,10 +123,21 @@ def _ticks(
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     if len(at) > 1:
-        axis.set_ticks(list(at))
+        axis.set_ticks(_apart(at, span))
         axis.set_minor_locator(NullLocator())
     elif of.log and span[0] > 0 and log10(span[1] / span[0]) < FEW_DECADES:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     if of.log:
         axis.set_minor_formatter(NullFormatter())
+
+
+def _apart(at: Sequence[float], span: tuple[float, float]) -> list[float]:
+    """Those of them whose names do not touch on a logarithmic axis; round ones come first."""
+    decades = log10(span[1] / span[0])
+    kept: list[float] = []
+    for value in sorted(at, key=lambda value: (len(f"{value:g}".strip("0.")), value)):
+        letters = len(short(value)) + 1
+        if all(abs(log10(value / other)) / decades > letters * LETTER for other in kept):
+            kept.append(value)
+    return sorted(kept)
