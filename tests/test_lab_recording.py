@@ -28,10 +28,9 @@ RECORDING = Recording(
 )
 
 
-def test_depth_refusals_and_completions_over_time() -> None:
+def test_depth_and_refusals_over_time() -> None:
     assert RECORDING.queue_depth(4) == [(0, 2.0), (1, 2.0), (2, 1.0), (3, 0.0), (4, 0.0)]
     assert RECORDING.refusals(4) == [(0, 0.0), (1, 1.0), (2, 1.0), (3, 1.0), (4, 1.0)]
-    assert RECORDING.completions(4) == [(0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
 
 
 def test_a_rate_counts_whole_rounds() -> None:

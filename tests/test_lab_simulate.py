@@ -70,9 +70,16 @@ def test_bunches_of_arrivals_change_next_to_nothing() -> None:
 
 
 def test_the_same_twice() -> None:
-    """Nothing in it depends on the machine, as long as no two events fall into one moment."""
+    """To the last digit, but for who goes first of those who come in one moment."""
     first, second = (simulate_flood(8, SHORT, 0.0987, {}) for _ in range(2))
-    assert first.recording == second.recording
+    one, two = first.recording, second.recording
+    assert (one.accepted_s, one.taken_s, one.delays_s) == (
+        two.accepted_s,
+        two.taken_s,
+        two.delays_s,
+    )
+    assert one.completed_s == two.completed_s
+    assert one.waits_s() == two.waits_s()
     assert first.virtual_s == second.virtual_s
 
 

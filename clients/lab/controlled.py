@@ -8,7 +8,6 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clients.loads import LOADS
-from clients.prediction import Model
 
 from . import published
 from .registry import Experiment, Findings
@@ -59,17 +58,6 @@ def options_of(overrides: dict[str, Any]) -> list[str]:
             f"{value:g}" if name.endswith("ms") else str(value),
         ]
     return words
-
-
-def model_of(overrides: dict[str, Any], workers: int = 16) -> Model:
-    """The model's view of these settings."""
-    return Model(
-        capacity=overrides["capacity"],
-        workers=workers,
-        work_s=overrides["work_ms"] / 1000,
-        hold_s=overrides["hold_ms"] / 1000,
-        one_lock=overrides["state"] in ("mutex", "rwlock"),
-    )
 
 
 async def original(bench: Bench) -> Findings:
