@@ -107,6 +107,17 @@ async def test_a_recorded_server_over_sockets_and_its_ledger() -> None:
     assert bench.ledger == []
 
 
+@pytest.mark.parametrize("check", ["check_final", "check_counters", "check_balances"])
+async def test_every_difference_in_a_ledger_is_noted(
+    check: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"clients.ledgercheck.{check}", lambda *_: ["one too many"])
+    bench = Bench(quick=True, processors=Processors())
+    load = Load(requests=5, concurrency=1)
+    await bench.flood(6, load, ["--work-ms", "1"])
+    assert bench.ledger == ["stage 6 --work-ms 1: one too many"]
+
+
 # Arrivals
 
 
