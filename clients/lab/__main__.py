@@ -14,12 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from clients import command
 from trio_stages.report.machine import machine
 
 from .bench import Bench, processors
 from .registry import Findings, UnknownExperiment, all_experiments, chosen
+from .render import render
 from .results import ExperimentResult, LabResults
+from .summary import summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from .registry import Experiment
 
 OUTPUT = Path("build/stress")
+WIDTH_OF_A_FILE = 110  # columns, where stdout is no terminal that could tell
 
 
 async def run_one(
@@ -144,14 +149,8 @@ async def _command(options: argparse.Namespace, experiments: Sequence[Experiment
         )
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "results.json").write_text(results.to_json(), encoding="utf-8")
-    for result in results.experiments:
-        for verdict in result.verdicts:
-            print(f"{result.id:16} {verdict.claim}\n{'':16}   {verdict.text()}")
-        for difference in result.ledger:
-            print(f"{result.id:16} LEDGER DIFFERS: {difference}")
-        if result.error:
-            print(f"{result.id:16} COULD NOT RUN: {result.error}")
-    print(f"\n{options.out / 'results.json'}: {results.duration_s:.0f} s")
+    Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(summary(results))
+    print(f"\nthe report: {render(results, options.out)}")
     return 0 if results.ok else 1
 
 

@@ -42,6 +42,8 @@ def saturated(
     state: str = "mutex",
     users: int = 20,
     *,
+    skew: float = 0.0,
+    shards: int = 8,
     exponential: bool = False,
 ) -> Simulated:
     """A pool of stage 7 that is never without a job, in virtual time.
@@ -51,7 +53,9 @@ def saturated(
         work_ms: of a job outside the lock.
         hold_ms: inside it.
         state: how the balances are locked.
-        users: in turn.
+        users: in turn, or by Zipf's law.
+        skew: the exponent of that.
+        shards: of the state "sharded".
         exponential: the times of jobs are random, with these means.
     """
     job_s = (work_ms + hold_ms) / 1000
@@ -59,11 +63,17 @@ def saturated(
     # Not all at once, or every worker would begin in the same instant for ever.
     times_s = schedule_s("constant", jobs, jobs / job_s if job_s else 1e6)
     settings = settings_of(
-        7, workers=workers, work_ms=work_ms, hold_ms=hold_ms, state=state, capacity=jobs
+        7,
+        workers=workers,
+        work_ms=work_ms,
+        hold_ms=hold_ms,
+        state=state,
+        shards=shards,
+        capacity=jobs,
     )
     if exponential:
         settings = RandomTimes.of(settings)
-    return simulate(7, flood(times_s, users_of(jobs, users)), settings)
+    return simulate(7, flood(times_s, users_of(jobs, users, skew)), settings)
 
 
 def saturated_at_random(workers: int, work_ms: float, hold_ms: float) -> Simulated:

@@ -47,9 +47,24 @@ class UnknownExperiment(ValueError):
 
 def all_experiments() -> tuple[Experiment, ...]:
     """Every experiment, in the order of the report."""
-    from . import connections, controlled, decomposition, hotlock, pool, sharding, shutdown, sizing
+    from . import (
+        connections,
+        controlled,
+        decomposition,
+        gil,
+        hotlock,
+        openloop,
+        pool,
+        retries,
+        sharding,
+        shutdown,
+        sizing,
+        skew,
+    )
 
-    modules = (connections, pool, hotlock, sharding, sizing, shutdown, controlled, decomposition)
+    document = (connections, pool, hotlock, sharding, sizing, shutdown)
+    explained = (controlled, decomposition, skew, gil, openloop, retries)
+    modules = (*document, *explained)
     return tuple(experiment for module in modules for experiment in module.EXPERIMENTS)
 
 

@@ -107,4 +107,4 @@ class _Opening:
         traceback: TracebackType | None,
     ) -> None:
         self._entry.close()
-        await self._passage.__aexit__(kind, error, traceback)
+        await self._passage.__aexit__(kind, error, traceback)  # noqa: ASYNC102 (nothing to wait for)
