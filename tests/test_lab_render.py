@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -301,11 +302,16 @@ def test_what_cannot_be_rendered_is_refused_in_a_line(
     assert reason in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_without_matplotlib_the_rest_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    html = render(RESULTS, tmp_path).read_text("utf-8")
+def test_without_matplotlib_the_rest_is_there(tmp_path: Path) -> None:
+    """Nor with numpy, which comes with it."""
+    (tmp_path / "results.json").write_text(RESULTS.to_json(), encoding="utf-8")
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(['matplotlib', 'numpy'])\n"
+        "from clients.lab.__main__ import main; sys.exit(main(['--render', sys.argv[1]]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "results.json")]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    html = (tmp_path / "index.html").read_text("utf-8")
     assert "<svg" not in html
     assert html.count("pip install &#x27;trio-stages[report]&#x27;") == len(PLOTS)
     assert "It fills and drains." in html
@@ -457,6 +463,33 @@ def test_roles_under_two_conditions_keep_their_colours() -> None:
         (ROLES["wait"], 1),
         (ROLES["hold"], 1),
     ]
+
+
+def test_where_each_condition_has_one_series_the_colour_is_the_conditions() -> None:
+    roles: tuple[Role, ...] = ("offered", "rejected", "rejected")
+    given = [series(str(number), role, group=str(number)) for number, role in enumerate(roles)]
+    assert [colour for colour, _ in looks(given)] == list(CONDITIONS[:3])
+
+
+def test_whose_figure_it_is_shows_in_the_shape_and_not_in_the_colour() -> None:
+    given = [
+        series("mutex, virtual", "virtual", group="mutex"),
+        series("sharded, virtual", "virtual", group="sharded"),
+        series("sharded, model", "model", group="sharded"),
+        series("sharded, over sockets", "measured", group="sharded"),
+        series("sharded, over sockets, again", "measured", group="sharded"),
+    ]
+    assert looks(given) == [(CONDITIONS[0], 0), *[(CONDITIONS[1], 0)] * 3, (CONDITIONS[1], 1)]
+
+
+def test_what_is_nothing_does_not_stretch_a_logarithmic_axis() -> None:
+    rows = ((0.5, 1e-12), (1, 10), (2, 80))
+    given = dataclasses.replace(
+        PLOTS[4],
+        y=Axis("queue delay", "ms", log=True),
+        series=(series("Poisson", "measured", *rows),),
+    )
+    assert not [text for text in texts(draw(given)) if "e-" in text]
 
 
 def crowd(number: int) -> Plot:
