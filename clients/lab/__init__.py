@@ -6,7 +6,7 @@ stages; ``--list``: what there is) and writes ``build/stress/``: ``index.html``,
 
 The experiments, a file a group, each with its rows of the registry at its end:
 
-- ``connections``    the freeze, garbage, the lower-case header, work inside the lock (stages 1 to 4)
+- ``connections``    the freeze, garbage, the lower-case header, work inside a lock (1 to 4)
 - ``pool``           a burst into a bounded queue, four workers (5, 6)
 - ``hotlock``        one hot lock, the sweep over workers, the plateau, the contention formula (7)
 - ``sharding``, ``sizing``   a lock for each shard; how long a queue should be (8)

@@ -355,17 +355,18 @@ async def one_lock(bench: Bench) -> Findings:
 
 async def _health_beside(*options: str) -> float:
     """How long ``GET /health`` takes, in ms, sent while an event is being worked on."""
-    async with spawned(4, options) as server, trio.open_nursery() as nursery:
+    async with spawned(4, options) as server:
         target = await Target.locate(server.url)
         event = target.request("POST", "/", LOADS[4].bodies()[0])
         with Connection(target) as busy, Connection(target) as good:
             await good.get_json("/health")  # the connection is there
-            nursery.start_soon(busy.request, event)
-            await trio.sleep(0.05)
-            start = trio.current_time()
-            await good.get_json("/health")
-            took_ms = (trio.current_time() - start) * 1000
-            nursery.cancel_scope.cancel()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(busy.request, event)
+                await trio.sleep(0.05)
+                start = trio.current_time()
+                await good.get_json("/health")
+                took_ms = (trio.current_time() - start) * 1000
+                nursery.cancel_scope.cancel()
     return took_ms
 
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from trio_stages.telemetry import Telemetry
 
 
-async def serve_recorded(
-    serve: Callable[..., Awaitable[None]],
+async def serve(
+    stage: Callable[..., Awaitable[None]],
     recorder: Recorder,
     listener: Listener,
     telemetry: Telemetry,
@@ -40,7 +40,7 @@ async def serve_recorded(
 ) -> None:
     """Serve a stage whose telemetry has been given the recorder's instruments."""
     recorder.attach(telemetry)
-    await serve(listener, telemetry, task_status=task_status)
+    await stage(listener, telemetry, task_status=task_status)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     module = STAGES[options.stage].load()
     settings = parse_settings(options.stage, module.DEFAULTS, of_stage, os.environ)
     recorder = Recorder(time.perf_counter, threading.get_ident)
-    status = run_stage(partial(serve_recorded, module.serve, recorder), settings)
+    status = run_stage(partial(serve, module.serve, recorder), settings)
     if options.record is not None:
         recorder.finish().write(options.record)
     return status

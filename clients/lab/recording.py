@@ -13,11 +13,12 @@ from bisect import bisect_left, bisect_right
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trio_stages.jobs import JobState
 from trio_stages.ledger import Ledger
 from trio_stages.locks import LockTimes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
     from pathlib import Path
 
     from trio_stages.jobs import Job
@@ -73,10 +74,6 @@ class Recording:
     def refusals(self, points: int = 300) -> list[tuple[float, float]]:
         """(Seconds since the start, events refused so far)."""
         return self._counts(points, lambda at: _up_to(self.rejected_s, at))
-
-    def completions(self, points: int = 300) -> list[tuple[float, float]]:
-        """(Seconds since the start, jobs done so far)."""
-        return self._counts(points, lambda at: _up_to(self.completed_s, at))
 
     def _counts(self, points: int, count: Callable[[float], float]) -> list[tuple[float, float]]:
         start_s = self.started_s
@@ -199,7 +196,7 @@ class _RecordingLedger(Ledger):
         self._recorder.recording.rejected_s.append(self.clock())
 
     def take(self, job: Job) -> None:
-        handed_over = job in self._outstanding and job.state.name == "IN_HAND"
+        handed_over = job.state is JobState.IN_HAND
         super().take(job)
         if not handed_over:
             self._note_taken(job)
@@ -234,8 +231,3 @@ class _RecordingLockTimes(LockTimes):
         recorder.recording.passages.append(
             Passage(recorder.worker(who), user, got_s - wait_s, got_s, left_s)
         )
-
-
-def merged(*lists: Iterable[float]) -> list[float]:
-    """All of them in order of size."""
-    return sorted(value for each in lists for value in each)

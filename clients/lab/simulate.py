@@ -6,8 +6,8 @@ the clock by Trio's ``MockClock``, which jumps to the next deadline whenever eve
 are tasks (``--offload task``), for threads sleep in real time.
 
 So nothing costs time but what the settings say, an hour passes in a moment, and the result is the
-model's own world: deterministic, without a machine in it. What differs from it over real sockets is
-what the machine cost.
+model's own world, without a machine in it, and the same each time but for who goes first of those
+that come in one moment. What differs from it over real sockets is what the machine cost.
 """
 
 from __future__ import annotations

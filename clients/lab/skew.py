@@ -202,7 +202,7 @@ class Mixed(NamedTuple):
 
 READ_SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 1.0)
 READERS = 32
-MIX_S = 20.0
+MIX_S = 10.0
 
 
 def mixed(kind: str, read_share: float) -> Mixed:
