@@ -236,12 +236,10 @@ def test_the_page_has_every_plot_and_table(folder: Path) -> None:
     assert "2026-11-26 11:40 UTC" in html
 
 
-def test_a_note_stands_below_the_table() -> None:
-    assert "**rate**: once the flood has ended." in page(RESULTS).sections[1].blocks
-
-
-def test_what_went_wrong_stands_first() -> None:
-    first = page(RESULTS).sections[0]
+def test_what_went_wrong_stands_first_and_notes_below_their_table() -> None:
+    report = page(RESULTS)
+    assert "**rate**: once the flood has ended." in report.sections[1].blocks
+    first = report.sections[0]
     text = "\n".join(str(block) for block in first.blocks)
     assert "**1 hold**, **1 do not hold here**, 1 could not be observed" in text
     assert "It does 10 to 12 jobs/s. **Here**: 97 jobs/s." in text
