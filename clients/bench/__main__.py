@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from . import compare
+from . import compare, headline, profile
 
-COMMANDS = {"compare": compare.main}
+COMMANDS = {"compare": compare.main, "headline": headline.main, "profile": profile.main}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,6 +24,7 @@ from clients.spawn import allow_files
 from trio_stages.report.machine import machine
 
 from . import comparison_page, generate, loads, pages, pinned, servers, targets
+from .running import Running, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 ROUNDS, SECONDS = 5, 2.0
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1.0
 SPARE_FILES = 200
-WIDTH_OF_A_FILE = 140  # columns, where stdout is no terminal that could tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,25 +109,23 @@ async def compare(
     absent: dict[str, str] = {}
     samples: list[Sample] = []
     async with AsyncExitStack() as stack:
-        running: list[servers.Running] = []
+        started: list[Running] = []
         for server in chosen:
             if server.missing:
                 absent[server.name] = f"not installed: {', '.join(server.missing)}"
                 continue
-            on_progress(f"start {server.name}", len(running), len(chosen))
+            on_progress(f"start {server.name}", len(started), len(chosen))
             try:
-                running.append(
-                    await stack.enter_async_context(servers.running(server, server_cpus))
-                )
+                started.append(await stack.enter_async_context(running(server, server_cpus)))
             except ClientError as error:
                 absent[server.name] = str(error)
-        if not running:
+        if not started:
             raise ClientError("; ".join(f"{name}: {why}" for name, why in absent.items()))
-        total = rounds * len(under) * len(running)
+        total = rounds * len(under) * len(started)
         for number in range(rounds):
             for load in under:
-                first = number % len(running)  # who goes first must not matter
-                for each in running[first:] + running[:first]:
+                first = number % len(started)  # who goes first must not matter
+                for each in started[first:] + started[:first]:
                     on_progress(f"{load.name}: {each.server.name}", len(samples), total)
                     samples.append(
                         await generate.measure(tool, load, each, seconds, number, load_cpus)
@@ -191,11 +189,10 @@ async def _command(options: argparse.Namespace) -> int:
                 tool=options.generator or generate.available(),
                 on_progress=update,
             )
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
+    console = Console(width=None if sys.stdout.isatty() else pages.WIDTH_OF_A_FILE)
     for table in comparison_page.tables(found):
         console.print(table.rich())
-    for verdict in targets.verdicts(found.samples):
-        print(f"{verdict.claim}\n  {verdict.text()}")
+    pages.print_verdicts(targets.verdicts(found.samples))
     for name, why in found.absent.items():
         print(f"absent: {name}: {why}", file=sys.stderr)
     command.write_json(options.json, found.to_json())

@@ -19,7 +19,7 @@ from . import pinned, process
 
 if TYPE_CHECKING:
     from .loads import Load
-    from .servers import Running
+    from .running import Running
 
 Tool = Literal["wrk", "own"]
 SCRIPT = Path(__file__).with_name("load.lua")
@@ -39,7 +39,7 @@ class Sample:
         accepted_per_s: of these.
         refused: other replies: of a valid event that is 503.
         errors: connections that were refused, broken or timed out.
-        p50_ms: latency of all replies; of pipelined ones, of the whole batch.
+        p50_ms: latency of all replies, of pipelined ones of the whole batch; None of too few.
         p99_ms: the same.
         cpu_us: CPU time of the server for each accepted request; None if none was.
         resident_mb: physical memory of the server, with its children, right afterwards.
@@ -52,8 +52,8 @@ class Sample:
     accepted_per_s: float
     refused: int
     errors: int
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float | None
+    p99_ms: float | None
     cpu_us: float | None
     resident_mb: float
 
@@ -155,8 +155,8 @@ async def measure(
         accepted_per_s=accepted / found["duration_s"],
         refused=found["refused"],
         errors=found["errors"],
-        p50_ms=found["p50_ms"],
-        p99_ms=found["p99_ms"],
+        p50_ms=found["p50_ms"] or None,
+        p99_ms=found["p99_ms"] or None,
         cpu_us=used_s / accepted * 1e6 if accepted else None,
         resident_mb=process.resident_bytes(pids) / 1e6,
     )

@@ -10,11 +10,13 @@ from clients import command
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from trio_stages.report.page import Page
+    from trio_stages.report.verdicts import Verdict
 
 BUILD = Path("build/bench")
+WIDTH_OF_A_FILE = 140  # columns, where stdout is no terminal that could tell
 
 
 def add_out(parser: argparse.ArgumentParser, name: str) -> None:
@@ -26,6 +28,12 @@ def add_out(parser: argparse.ArgumentParser, name: str) -> None:
         metavar="DIRECTORY",
         help="for results.json and the page (default: %(default)s)",
     )
+
+
+def print_verdicts(verdicts: Iterable[Verdict]) -> None:
+    """Print each claim and what became of it."""
+    for verdict in verdicts:
+        print(f"{verdict.claim}\n  {verdict.text()}")
 
 
 def write(directory: Path, results: Any, page: Callable[[bool], Page]) -> None:

@@ -1,36 +1,15 @@
-"""Who is measured, and how each is started and stopped.
-
-Rules:
-
-1. A server has its own process, a free port, and (where there are two CPUs) a CPU without the load.
-2. It counts as started when it has accepted an event, and as ended when its process group has.
-"""
+"""Who is measured: our stages and the peers, each with the command that starts it."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
-import trio
-
-from clients.http import ClientError, Connection, NoReply, Target
-from clients.spawn import CHECKOUT
-
-from . import pinned
-
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
-EVENT = b'{"user":"alice","action":"buy","amount":100}'
-START_S, STOP_S, POLL_S = 20.0, 10.0, 0.05
 # More than any load has connections, so that none is measured by whom it turns away.
 MAX_CONNECTIONS = 2000
 
@@ -69,10 +48,27 @@ def _peer(module: str, *arguments: str) -> tuple[str, ...]:
     return _module(f"clients.bench.peers.{module}", "{port}", *arguments)
 
 
-def _stage(*options: str) -> tuple[str, ...]:
+def stage(number: int, *options: str) -> Server:
+    """One of our stages with its own defaults, but for these options."""
+    return Server(
+        name=f"stage{number}",
+        title=" ".join([f"stage {number}", *options]),
+        kind="ours",
+        argv=_stage(number, *options),
+        packages=OURS,
+    )
+
+
+def _stage(number: int, *options: str) -> tuple[str, ...]:
     limit = f"--max-connections={MAX_CONNECTIONS}"
-    work = ("--work-ms=0", "--hold-ms=0", "--log-level=warning", limit)
-    return _module("trio_stages", "8", "--port={port}", *work, *options)
+    return _module(
+        "trio_stages", str(number), "--port={port}", "--log-level=warning", limit, *options
+    )
+
+
+def _idle(*options: str) -> tuple[str, ...]:
+    """Stage 8 whose jobs take no time of their own."""
+    return _stage(8, "--work-ms=0", "--hold-ms=0", *options)
 
 
 def _uvicorn(app: str, http: str, loop: str) -> tuple[str, ...]:
@@ -93,15 +89,16 @@ def _granian(app: str) -> tuple[str, ...]:
     return _module("granian", "--interface=asgi", "--port={port}", *options, target)
 
 
+OURS = ("trio", "h11", "pydantic")
 _FAST = ("uvicorn", "httptools", "uvloop")
 
 SERVERS = (
     Server(name="ours", title="stage 8, jobs in tasks", kind="ours",
-           argv=_stage("--offload=task"), packages=("trio", "h11", "pydantic")),
+           argv=_idle("--offload=task"), packages=OURS),
     Server(name="ours-threads", title="stage 8, jobs in threads", kind="ours",
-           argv=_stage("--offload=thread"), packages=("trio", "h11", "pydantic")),
+           argv=_idle("--offload=thread"), packages=OURS),
     Server(name="ours-h11", title="stage 8, tasks, h11 reads every head", kind="ours",
-           argv=_stage("--offload=task", "--no-fast-path"), packages=("trio", "h11", "pydantic")),
+           argv=_idle("--offload=task", "--no-fast-path"), packages=OURS),
     Server(name="naive-trio", title="naive Trio + h11", kind="bare",
            argv=_peer("naive_trio"), packages=("trio", "h11")),
     Server(name="fastapi-h11", title="FastAPI, uvicorn (h11)", kind="framework",
@@ -146,90 +143,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A server that answers.
-
-    Attributes:
-        server: which.
-        pid: of the process that was started; a server may have children.
-        url: where it listens.
-    """
-
-    server: Server
-    pid: int
-    url: str
-
-
-def free_port() -> int:
-    """A port that nobody has at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
-
-
-@asynccontextmanager
-async def running(
-    server: Server, cpus: frozenset[int] | None = None, environment: dict[str, str] | None = None
-) -> AsyncIterator[Running]:
-    """Start a server; on leaving, its process group has ended.
-
-    Args:
-        server: which.
-        cpus: where it may run; None: anywhere.
-        environment: variables besides our own.
-
-    Raises:
-        ClientError: it does not accept an event.
-    """
-    port = free_port()
-    argv = pinned.command(cpus, [part.format(port=port) for part in server.argv])
-    with tempfile.TemporaryFile() as log:
-        process = await trio.lowlevel.open_process(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            cwd=CHECKOUT,
-            env=os.environ | (environment or {}),
-            start_new_session=True,  # a group of its own, that can be ended as a whole
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            if problem := await _problem(process, url):
-                log.seek(0)
-                lines = log.read().decode(errors="replace").split("\n")
-                last = next((line for line in reversed(lines) if line.strip()), "")
-                raise ClientError(f"{server.name}: {problem}; {last}")
-            yield Running(server, process.pid, url)
-        finally:
-            with trio.CancelScope(shield=True):
-                await _stop(process)
-
-
-async def _problem(process: trio.Process, url: str) -> str:
-    """Wait until an event is accepted; return what keeps it from that, if anything does."""
-    target = await Target.locate(url)
-    with trio.move_on_after(START_S):
-        while process.returncode is None:
-            with Connection(target) as connection:
-                try:
-                    reply = await connection.request(target.request("POST", "/", EVENT))
-                except NoReply:
-                    await trio.sleep(POLL_S)
-                    continue
-            return "" if reply.status == 202 else f"it answers {reply.status} to an event"
-        return f"it ended with status {process.returncode}"
-    return f"it does not answer within {START_S:g} s"
-
-
-async def _stop(process: trio.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        with trio.move_on_after(STOP_S):
-            await process.wait()
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # whatever is left of its group
-    await process.wait()
