@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from . import compare, headline, profile
+from . import compare, headline, profile, scale
 
-COMMANDS = {"compare": compare.main, "headline": headline.main, "profile": profile.main}
+COMMANDS = {
+    "compare": compare.main,
+    "headline": headline.main,
+    "profile": profile.main,
+    "scale": scale.main,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,7 +1,8 @@
 """``python -m clients.bench profile [SERVER …]``: where the microseconds of a request go.
 
-Each server runs twice under the same load: as it is, for its CPU time for a request, and under ``sampler``, for how this time is shared out. Without names: the naive Trio server, stage 8
-where h11 reads every head, and stage 8.
+Each server runs twice under the same load: as it is, for its CPU time for a request, and under
+``sampler``, for how this time is shared out. Without names: the naive Trio server, stage 8 where
+h11 reads every head, and stage 8.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ DEFAULT = ("naive-trio", "ours-h11", "ours")
 SECONDS = 4.0
 TOP = 15
 # The line that makes a call of the kernel, or of pydantic, stands for the call.
-KERNEL = re.compile(r"\.(recv|send|accept4?|poll|close|shutdown|setsockopt|register|control)\(")
+KERNEL = re.compile(
+    r"(sock|socket|epoll|selector)\.(recv|send|accept|poll|close|shutdown|register)\("
+)
 PYDANTIC = re.compile(r"model_validate_json|from_json|Event\(")
 PACKAGE = re.compile(
     r"(?:site-packages|dist-packages)/([^/.]+)|/(trio_stages/.*|clients/bench/.*)$"
