@@ -121,11 +121,13 @@ async def compare(
                 absent[server.name] = str(error)
         if not started:
             raise ClientError("; ".join(f"{name}: {why}" for name, why in absent.items()))
-        total = rounds * len(under) * len(started)
+        total = rounds * sum(each.server.stands(load) for load in under for each in started)
         for number in range(rounds):
             for load in under:
                 first = number % len(started)  # who goes first must not matter
                 for each in started[first:] + started[:first]:
+                    if not each.server.stands(load):
+                        continue
                     on_progress(f"{load.name}: {each.server.name}", len(samples), total)
                     samples.append(
                         await generate.measure(tool, load, each, seconds, number, load_cpus)

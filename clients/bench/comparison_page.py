@@ -67,13 +67,13 @@ def page(found: Comparison, *, plots: bool = True) -> Page:
                 Section(
                     title=load.title[0].upper() + load.title[1:],
                     blocks=(
-                        EXPLAINED,
+                        *([EXPLAINED] if not number else []),
                         _table(found.samples, load),
                         *([_bars(found.samples, load)] if plots else []),
                     ),
                     anchor=load.name,
                 )
-                for load in _loads(found)
+                for number, load in enumerate(_loads(found))
             ),
             *([Section(title="Absent", blocks=tuple(absent))] if absent else []),
             Section(

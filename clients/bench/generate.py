@@ -39,7 +39,7 @@ class Sample:
         accepted_per_s: of these.
         refused: other replies: of a valid event that is 503.
         errors: connections that were refused, broken or timed out.
-        p50_ms: latency of all replies, of pipelined ones of the whole batch; None of too few.
+        p50_ms: latency of all replies; None where it cannot be told.
         p99_ms: the same.
         cpu_us: CPU time of the server for each accepted request; None if none was.
         resident_mb: physical memory of the server, with its children, right afterwards.

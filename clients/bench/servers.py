@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .loads import Load
+
 # More than any load has connections, so that none is measured by whom it turns away.
 MAX_CONNECTIONS = 2000
 
@@ -33,6 +35,10 @@ class Server:
     kind: Kind
     argv: tuple[str, ...]
     packages: tuple[str, ...] = ()
+
+    def stands(self, load: Load) -> bool:
+        """Whether the load means something to it: a ceiling cannot tell one request from two."""
+        return self.kind != "ceiling" or load.shape == "same"
 
     @property
     def missing(self) -> list[str]:
