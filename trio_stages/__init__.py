@@ -10,6 +10,7 @@ The map, from the top down; arrows point one way:
   them); ``work``, ``admission``, ``joblog``, ``heartbeat`` (around the jobs)
 * what is counted: ``ledger`` (every event's fate), ``histogram``, ``telemetry`` (``/stats``),
   ``model`` (what theory predicts)
+* ``report/``: tables, verdicts, plots and pages of whoever measures; no stage knows it
 """
 
 __version__ = "0.1.0"
