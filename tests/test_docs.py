@@ -86,7 +86,10 @@ def test_commands_are_understood(words: list[str], monkeypatch: pytest.MonkeyPat
     elif package == "clients":
         assert client in CLIENTS
         monkeypatch.setattr("clients.command.run", lambda command: 0)
-        assert importlib.import_module(program).main(arguments) == 0
+        module = importlib.import_module(program)
+        if hasattr(module, "__path__"):
+            module = importlib.import_module(f"{program}.__main__")
+        assert module.main(arguments) == 0
         if "--" in arguments:
             options = arguments[arguments.index("--") + 1 :]
             settings_of(STAGES[int(arguments[0])], options)

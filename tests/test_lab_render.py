@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 import rich.console
 
+from clients.lab.__main__ import main
 from clients.lab.cells import cell, comparison, table
 from clients.lab.draw import draw
 from clients.lab.draw.curves import quantile
@@ -273,6 +274,31 @@ def test_the_same_results_give_the_same_report(folder: Path, tmp_path: Path) -> 
     assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.*"))
     for file in files:
         assert (tmp_path / file).read_bytes() == (folder / file).read_bytes()
+
+
+def test_a_report_is_rendered_again_from_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "results.json"
+    file.write_text(LabResults(experiments=RESULTS.experiments[1:]).to_json(), encoding="utf-8")
+    assert main(["--render", str(file)]) == 0
+    assert "went wrong  broken" in capsys.readouterr().out
+    assert "could not run" in (tmp_path / "index.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file"), ("[]", "holds no results of the lab"), ("{", "Invalid JSON")],
+)
+def test_what_cannot_be_rendered_is_refused_in_a_line(
+    content: str | None, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / "x.json").write_text(content)
+    with pytest.raises(SystemExit) as stop:
+        main(["--render", str(tmp_path / "x.json")])
+    assert stop.value.code == 2
+    assert reason in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_without_matplotlib_the_rest_is_there(
