@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 Part = Callable[..., Coroutine[Any, Any, None]]
 
 RETRY_AFTER_S = 1
+#: What a server may say to a client that it disconnects.
+FAREWELL = replies.SHUTTING_DOWN.render(None)
 #: A user whose request meets an error of ours, and one whose job does.
 BUG, POISON = "bug", "poison"
 
@@ -178,6 +180,8 @@ class Core:
     rejected: int = 0
     failed: list[str] = field(default_factory=list)
     port: int = 0
+    #: Blocking: what a scenario does before a job is applied, such as writing a journal.
+    journal: Callable[[Job], None] = lambda job: None
 
     def __post_init__(self) -> None:
         self.store = Store(self.recorder)

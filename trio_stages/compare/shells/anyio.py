@@ -90,12 +90,11 @@ async def serve(
         async with anyio.create_task_group() as workers:
             for _ in range(core.options.workers):
                 workers.start_soon(worker, core, receive_jobs, partial(process, core, lock))
-            async with send_jobs, anyio.create_task_group() as connections:
-                listener = await anyio.create_tcp_listener(
-                    local_host="127.0.0.1", local_port=core.options.port
-                )
-                handler = partial(connection, core, send_jobs)
-                connections.start_soon(listener.serve, handler)
+            listener = await anyio.create_tcp_listener(
+                local_host="127.0.0.1", local_port=core.options.port
+            )
+            async with listener, send_jobs, anyio.create_task_group() as connections:
+                connections.start_soon(listener.serve, partial(connection, core, send_jobs))
                 core.listening(listener.extra(anyio.abc.SocketAttribute.local_port))
                 await stop.wait()
                 drain.deadline = anyio.current_time() + core.options.drain_s
