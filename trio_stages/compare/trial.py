@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .core import Core, Options
 from .recorder import PATIENCE_S
+from .results import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,10 @@ class Client:
         self.recorder: Recorder = core.recorder
         self.sockets: list[socket.socket] = []
         self.ended = False
+
+    def listening(self) -> bool:
+        """Whether the server has said so."""
+        return self.recorder.count(MARK, "server", "listening") > 0
 
     def connect(self) -> socket.socket:
         """A connection to the server, which will be closed at the end of the trial."""
@@ -160,14 +165,23 @@ class Trial:
         main: Callable[[], None],
         script: Callable[[Client], None],
         *,
-        at: str = "listening",
+        required: bool = True,
     ) -> None:
-        """The same for another main function; the script begins at this mark of the server's."""
+        """The same for another main function.
+
+        Args:
+            main: blocks until the server has ended.
+            script: begins when the server listens.
+            required: whether a server that ends before it listens is the scenario's failure.
+        """
         client = Client(self.core)
 
         def run_script() -> None:
+            self.core.recorder.wait_until(lambda: client.ended or client.listening())
+            if not client.listening() and not required:
+                return
             try:
-                client.until("mark", "server", at)
+                client.until(MARK, "server", "listening")
                 script(client)
             except Exception:
                 self.failure = traceback.format_exc()

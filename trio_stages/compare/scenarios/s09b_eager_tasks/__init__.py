@@ -11,7 +11,7 @@ SCENARIO = Scenario(
     title="The same with asyncio's eager tasks",
     done="As S9, with `asyncio.eager_task_factory`, which Python 3.11 does not have yet.",
     why="One line at start-up cures S9, from 3.12 on.",
-    label=Label.SAME,
+    label=Label.TRADE_OFF,
     links=(
         Link(
             "asyncio: eager_task_factory (3.12)",
