@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trio_stages.compare.results import CLOSE, START
+from trio_stages.compare.results import START
 from trio_stages.compare.scenario import Label, Link, Scenario, expect, facts
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def run(trial: Trial) -> None:
     core = trial.configure(workers=1)
 
     def work(job: Job) -> None:
-        core.recorder.wait(CLOSE, "server", timeout_s=HOLD_S)
+        core.outlast_close(HOLD_S)
 
     def script(client: Client) -> None:
         client.post("job")

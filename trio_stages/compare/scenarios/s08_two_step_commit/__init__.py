@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trio_stages.compare.results import CLOSE, START
+from trio_stages.compare.results import START
 from trio_stages.compare.scenario import Label, Link, Scenario, expect, facts
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def run(trial: Trial) -> dict[str, Metric]:
 
     def journal(job: Job) -> None:
         with core.recorder.bar("thread: journal", job.event.user):
-            core.recorder.wait(CLOSE, "server", timeout_s=HOLD_S)
+            core.outlast_close(HOLD_S)
             written.append(job.event.user)
 
     def script(client: Client) -> None:
