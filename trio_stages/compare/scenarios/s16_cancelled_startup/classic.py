@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from trio_stages.compare.core import Core
 
+LOOK_UP_S = 0.05
+
 
 def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Nobody is to be served yet."""
@@ -18,9 +20,10 @@ def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 
 
 async def work(core: Core) -> None:
-    """A worker, waiting for its first job."""
+    """A worker, looking for its first job."""
     with core.task("worker"):
-        await asyncio.Event().wait()
+        while True:
+            await asyncio.sleep(LOOK_UP_S)
 
 
 async def start(core: Core) -> None:

@@ -11,11 +11,14 @@ if TYPE_CHECKING:
 
     from trio_stages.compare.core import Core
 
+LOOK_UP_S = 0.05
+
 
 async def work(core: Core) -> None:
-    """A worker, waiting for its first job."""
+    """A worker, looking for its first job."""
     with core.task("worker"):
-        await trio.sleep_forever()
+        while True:
+            await trio.sleep(LOOK_UP_S)
 
 
 async def start(core: Core) -> None:

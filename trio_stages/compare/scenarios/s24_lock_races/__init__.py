@@ -20,7 +20,7 @@ def run(trial: Trial) -> dict[str, Metric]:
     def main() -> None:
         for _ in range(ROUNDS):
             order = trial.code.main(trial.core)
-            if order == ["holder", "third"]:
+            if order[-1] == "third":
                 trial.metrics["rounds"] = int(trial.metrics["rounds"]) + 1
 
     trial.run(main, lambda client: None, required=False)
@@ -34,7 +34,8 @@ SCENARIO = Scenario(
     done=(
         "Three tasks and a lock. The holder releases it and in the same step cancels the second, "
         f"who is next in line. The third has to get it (`rounds`: of {ROUNDS}, those in which it "
-        "did)."
+        "did). Trio has given the lock away by then, so the second has it for a moment; asyncio "
+        "has only woken the second. Neither loses it."
     ),
     why="A lock that is lost in such a race stops a server for good, once a month.",
     label=Label.SAME,
