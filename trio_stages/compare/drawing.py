@@ -105,13 +105,19 @@ class Drawing:
         )
 
     def polygon(
-        self, points: list[tuple[float, float]], colour: str, *, title: str = "", edge: bool = False
+        self,
+        points: list[tuple[float, float]],
+        colour: str,
+        *,
+        opacity: float = 1.0,
+        title: str = "",
     ) -> None:
-        """Fill a polygon; ``edge`` gives it an outline of the ink, so that it stands on a bar."""
+        """Fill a polygon."""
         told = f"<title>{escape(title)}</title>" if title else ""
-        outline = ' stroke="currentColor" stroke-width="0.8"' if edge else ""
         at = " ".join(f"{x:.2f},{y:.2f}" for x, y in points)
-        self._parts.append(f'<polygon points="{at}" fill="{colour}"{outline}>{told}</polygon>')
+        self._parts.append(
+            f'<polygon points="{at}" fill="{colour}" fill-opacity="{opacity:g}">{told}</polygon>'
+        )
 
     def circle(self, x: float, y: float, radius: float, colour: str, *, title: str = "") -> None:
         """Fill a circle."""
