@@ -3,8 +3,8 @@
 Rules:
 
 1. The axis keeps the order of events and is honest about nothing else: what matters may take 30 µs
-   beside a wait of a second, so short spans are stretched and long ones compressed. Times in figures
-   stand where they are needed.
+   beside a wait of a second, so short spans are stretched and long ones compressed. Times stand in
+   figures where they are needed.
 2. Bars of one lane that overlap get rows of their own. Of a crowd, more than ``CROWD`` lanes that
    differ in their number alone, only how many there were at a time is kept.
 3. A bar that never ended reaches the end of the axis and says so.

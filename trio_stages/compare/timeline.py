@@ -83,11 +83,11 @@ def alike(cells: Iterable[Cell]) -> list[list[Cell]]:
 
 
 def named(together: Iterable[Cell], cells: Sequence[Cell]) -> str:
-    """Name the columns of these cells, and the versions of one that differs from version to version.
+    """Name the columns of some cells, with the versions where not all of them came to the same.
 
     Args:
-        together: some of
-        cells: all of them.
+        together: those to be named.
+        cells: all of the scenario.
     """
     pythons: dict[str, list[str]] = {}
     for cell in together:
@@ -196,8 +196,8 @@ class _Picture:
         self._draw_overlaps()
         self._draw_lines()
         for event in self.cell.events:
-            if (number := self._row_of(event)) is not None:
-                self._draw_event(event, number)
+            if (place := self._row_of(event)) is not None:
+                self._draw_event(event, place)
 
     def x_of(self, at_s: float) -> float:
         return LEFT + self.axis.place(at_s) * (WIDTH - LEFT - RIGHT)
@@ -242,7 +242,7 @@ class _Picture:
     def _draw_lines(self) -> None:
         for moment, level in zip(self.moments, self.levels, strict=True):
             x = self.x_of(moment.at_s)
-            left, width = self._label_at(moment)
+            left, _ = self._label_at(moment)
             y = self.top - 4 - LABEL * level
             colour = RED if moment.kind == CANCEL else ""
             self.drawing.text(

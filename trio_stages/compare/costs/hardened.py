@@ -6,7 +6,9 @@ What is imported is the same code as in ``modern``: the extra lines are about th
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
+
+from trio_stages.compare.shells.hardened import cancel_and_wait, in_thread
 
 from .clients import IdleClients
 from .modern import (
@@ -22,8 +24,6 @@ from .modern import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
     from .clock import Clock, Facts
 
 __all__ = [
@@ -38,32 +38,8 @@ __all__ = [
     "timeout",
 ]
 
-T = TypeVar("T")
-
-# How long a task that was cancelled may go on before it is cancelled again.
+# How long the handlers may take to come to their end.
 PATIENCE_S = 1.0
-
-
-async def in_thread(function: Callable[[], T]) -> T:
-    """Run a function in a thread, and wait for it also when cancelled; raise that afterwards."""
-    call = asyncio.ensure_future(asyncio.to_thread(function))
-    cancelled: asyncio.CancelledError | None = None
-    while not call.done():
-        try:
-            await asyncio.wait([call])
-        except asyncio.CancelledError as error:  # noqa: ASYNC103  (raised when the thread ended)
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    return call.result()
-
-
-async def cancel_and_wait(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel the tasks until all have ended: one may have swallowed the first time."""
-    while tasks:
-        for each in tasks:
-            each.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=PATIENCE_S)
 
 
 async def thread(count: int, clock: Clock) -> None:
@@ -117,7 +93,7 @@ async def stop(count: int, clock: Clock) -> Facts:
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, backlog=count)
     port = server.sockets[0].getsockname()[1]
-    clients = await in_thread(lambda: IdleClients(port, count))
+    clients = await in_thread(IdleClients, port, count)
     await everybody.wait()
     clock.start()
     server.close()
