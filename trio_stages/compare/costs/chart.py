@@ -17,7 +17,7 @@ COLOURS = {
     "hardened": "#d9534a",
     "anyio": "#8a6fd8",
 }
-LEFT, RIGHT = 128.0, 14.0
+LEFT, RIGHT = 158.0, 14.0
 ROW, HEAD, FOOT = 21.0, 42.0, 12.0
 
 

@@ -108,6 +108,15 @@ class Costs:
         """Those that were measured, in the order of the comparison."""
         return tuple(dict.fromkeys(runs.column for runs in self.runs))
 
+    @property
+    def clean(self) -> bool:
+        """Whether every run ended, and left nothing behind."""
+        return all(
+            None not in runs.wall_s
+            and not any(left for name, left in runs.facts.items() if name.endswith("left"))
+            for runs in self.runs
+        )
+
     def find(self, operation: str, column: str) -> Runs | None:
         """One operation in one column, or None if it was not measured."""
         for runs in self.runs:

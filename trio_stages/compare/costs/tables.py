@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .operations import Operation
     from .results import Costs, Runs
 
-UNITS = {"us": "µs each", "ms": "ms in all", "per_s": "requests/s"}
+UNITS = {"us": "µs", "ms": "ms", "per_s": "requests/s"}
 
 
 def figure(value: float) -> str:
@@ -44,18 +44,18 @@ def figures(costs: Costs) -> Table:
         return f"{figure(runs.median)} ({figure(low)}–{figure(high)})"
 
     return Table(
-        columns=("operation", "unit", *costs.columns, "ahead"),
+        columns=("operation", "ahead", *costs.columns),
         rows=tuple(
             (
-                operation.title,
-                UNITS[operation.unit],
-                *(cell(costs.find(operation.name, column)) for column in costs.columns),
+                f"{operation.title}, {UNITS[operation.unit]}",
                 ahead(costs, operation),
+                *(cell(costs.find(operation.name, column)) for column in costs.columns),
             )
             for operation in costs.operations
         ),
-        caption=f"Medians of {costs.rounds} rounds (least–most).",
-        align="ll" + "r" * len(costs.columns) + "l",
+        caption=f"Rounds: {costs.rounds}; their median (least–most). Ahead: Trio, or asyncio as "
+        "`modern` has it.",
+        align="ll" + "r" * len(costs.columns),
     )
 
 
