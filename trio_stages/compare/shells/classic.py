@@ -72,7 +72,7 @@ async def worker(
                 try:
                     await process(job)
                     break
-                except asyncio.TimeoutError:  # noqa: UP041
+                except TimeoutError:
                     core.too_slow(job)
             jobs.task_done()
 
@@ -88,22 +88,22 @@ async def serve(
     jobs = asyncio.Queue[Job](core.options.capacity)
     lock = core.traced(asyncio.Lock())
     with core.store:
-        tasks = [
+        workers = [
             asyncio.create_task(worker(core, jobs, partial(process, core, lock)))
             for _ in range(core.options.workers)
         ]
-        server = await asyncio.start_server(
-            partial(connection, core, jobs), "127.0.0.1", core.options.port
-        )
+        accept = partial(connection, core, jobs)
+        server = await asyncio.start_server(accept, "127.0.0.1", core.options.port)
         core.listening(server.sockets[0].getsockname()[1])
-        await stop.wait()
-        server.close()
-        await server.wait_closed()
-        with suppress(asyncio.TimeoutError):
+        try:
+            await stop.wait()
+        finally:
+            server.close()  # no wait_closed while there are clients: S2
+        with suppress(TimeoutError):
             await asyncio.wait_for(jobs.join(), core.options.drain_s)
-        for task in tasks:
+        for task in workers:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*workers, return_exceptions=True)
 
 
 async def run(core: Core, **parts: Part) -> None:

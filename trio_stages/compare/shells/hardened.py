@@ -128,10 +128,10 @@ async def serve(
     lock = core.traced(asyncio.Lock())
     with core.store:
         async with asyncio.TaskGroup() as group:
-            workers = set[asyncio.Task[None]]()
-            for _ in range(core.options.workers):
-                work = worker(core, jobs, partial(process, core, lock))
-                workers.add(group.create_task(work))
+            workers = [
+                group.create_task(worker(core, jobs, partial(process, core, lock)))
+                for _ in range(core.options.workers)
+            ]
             connections = set[asyncio.Task[None]]()
 
             def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -141,12 +141,12 @@ async def serve(
                 task.add_done_callback(lambda _: writer.close())  # it may never begin (S9)
 
             server = await asyncio.start_server(accept, "127.0.0.1", core.options.port)
+            core.listening(server.sockets[0].getsockname()[1])
             try:
-                core.listening(server.sockets[0].getsockname()[1])
                 await stop.wait()
             finally:
-                server.close()  # and no wait_closed before the connections are gone (S2)
-                await cancel_and_wait(connections)
+                server.close()  # no wait_closed while there are clients: S2
+            await cancel_and_wait(connections)
             with suppress(TimeoutError):
                 async with asyncio.timeout(core.options.drain_s):
                     await jobs.join()

@@ -88,24 +88,29 @@ async def serve(
     lock = core.traced(asyncio.Lock())
     with core.store:
         async with asyncio.TaskGroup() as group:
-            tasks = set[asyncio.Task[None]]()
-            for _ in range(core.options.workers):
-                work = worker(core, jobs, partial(process, core, lock))
-                tasks.add(group.create_task(work))
+            workers = [
+                group.create_task(worker(core, jobs, partial(process, core, lock)))
+                for _ in range(core.options.workers)
+            ]
+            connections = set[asyncio.Task[None]]()
 
             def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 task = group.create_task(connection(core, jobs, reader, writer))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
+                connections.add(task)
+                task.add_done_callback(connections.discard)
 
             server = await asyncio.start_server(accept, "127.0.0.1", core.options.port)
-            async with server:
-                core.listening(server.sockets[0].getsockname()[1])
+            core.listening(server.sockets[0].getsockname()[1])
+            try:
                 await stop.wait()
+            finally:
+                server.close()  # no wait_closed while there are clients: S2
+            for task in connections:
+                task.cancel()
             with suppress(TimeoutError):
                 async with asyncio.timeout(core.options.drain_s):
                     await jobs.join()
-            for task in tasks:
+            for task in workers:
                 task.cancel()
 
 

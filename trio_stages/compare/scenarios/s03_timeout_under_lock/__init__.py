@@ -66,7 +66,7 @@ SCENARIO = Scenario(
             "https://trio.readthedocs.io/en/stable/reference-core.html#trio.to_thread.run_sync",
         ),
     ),
-    shown="{overlaps} at once beside it, {lost_updates} update lost",
+    shown="{overlaps} overlap, {lost_updates} update lost",
     wanted=facts(overlaps=0, lost_updates=0),
     expected=(
         expect("trio anyio", overlaps=0, lost_updates=0, applied=2),
