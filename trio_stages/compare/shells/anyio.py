@@ -90,10 +90,10 @@ async def serve(
         async with anyio.create_task_group() as workers:
             for _ in range(core.options.workers):
                 workers.start_soon(worker, core, receive_jobs, partial(process, core, lock))
-            async with send_jobs, anyio.create_task_group() as connections:
-                listener = await anyio.create_tcp_listener(
-                    local_host="127.0.0.1", local_port=core.options.port
-                )
+            listener = await anyio.create_tcp_listener(
+                local_host="127.0.0.1", local_port=core.options.port
+            )
+            async with send_jobs, listener, anyio.create_task_group() as connections:
                 handler = partial(connection, core, send_jobs)
                 connections.start_soon(listener.serve, handler)
                 core.listening(listener.extra(anyio.abc.SocketAttribute.local_port))
