@@ -39,9 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(list(arguments))
     for name in options.operations:
         if name not in BY_NAME:
-            raise UsageError(
-                f"compare costs: no operation {name!r}; there are {', '.join(BY_NAME)}"
-            )
+            known = ", ".join(BY_NAME)
+            raise UsageError(f"compare costs: there is no operation {name!r}; there are {known}")
     operations = [op for op in OPERATIONS if op.name in (options.operations or BY_NAME)]
     columns = columns_at_hand()
     total = len(operations) * len(columns) * options.rounds
