@@ -12,6 +12,7 @@ from .costs.tables import figures, left_over, ratios
 from .exhibits import exhibits, lengths
 from .metrics import MEANING
 from .results import HANG
+from .run import version
 from .scenario import COLUMNS, Label
 from .timeline import timeline
 
@@ -106,12 +107,12 @@ def stamp(results: CompareResults) -> dict[str, str]:
     }
     versions: dict[str, dict[str, None]] = {}
     for stamp in results.stamps:
-        for name, version in stamp.versions.items():
-            versions.setdefault(name, {})[version or "none"] = None
+        for name, found in stamp.versions.items():
+            versions.setdefault(name, {})[found or "none"] = None
     system = dict.fromkeys(f"{stamp.system}, {stamp.cores} cores" for stamp in results.stamps)
     return (
         pythons
-        | {name: " and ".join(found) for name, found in versions.items()}
+        | {name: " and ".join(several) for name, several in versions.items()}
         | {"system": "; ".join(system)}
     )
 
@@ -200,8 +201,7 @@ def scenario_section(scenario: Scenario, cells: Sequence[Cell]) -> Section:
     ]
     if scenario.note:
         blocks.append(scenario.note)
-    reasons = dict.fromkeys(e.because for e in scenario.expected if e.because)
-    blocks += [f"Why versions differ: {reason}." for reason in reasons]
+    blocks += reasons(scenario)
     if links:
         blocks.append(f"Read more: {links}.")
     blocks += exhibits(scenario)
@@ -209,6 +209,20 @@ def scenario_section(scenario: Scenario, cells: Sequence[Cell]) -> Section:
     return Section(
         title=f"{scenario.id} {scenario.title}", anchor=scenario.id, blocks=tuple(blocks)
     )
+
+
+def reasons(scenario: Scenario) -> list[str]:
+    """What the registry says of cells that need a word: ``modern, since 3.12: …``."""
+    told = []
+    for expectation in scenario.expected:
+        if expectation.because:
+            words = [", ".join(f"`{column}`" for column in expectation.columns)]
+            if expectation.since > (3, 11):
+                words.append(f"since {'.'.join(map(str, expectation.since))}")
+            if expectation.before is not None:
+                words.append(f"before {'.'.join(map(str, expectation.before))}")
+            told.append(f"{', '.join(words)}: {expectation.because}.")
+    return told
 
 
 def judge(scenario: Scenario, cells: Sequence[Cell]) -> Verdict:
@@ -223,7 +237,12 @@ def judge(scenario: Scenario, cells: Sequence[Cell]) -> Verdict:
 
 
 def label_holds(label: Label, cells: Sequence[Cell]) -> bool:
-    """Whether the cells bear a label out; a trade-off is one wherever it is not the opposite."""
+    """Whether the cells of the newest interpreter bear a label out.
+
+    What an older version lacked is in the table; a trade-off is one wherever anything was seen.
+    """
+    newest = max((version_of(cell) for cell in cells), default=())
+    cells = [cell for cell in cells if version_of(cell) == newest]
     trio = [cell.wanted for cell in cells if cell.column == "trio"]
     modern = [cell.wanted for cell in cells if cell.column == "modern"]
     classic = [cell.wanted for cell in cells if cell.column == "classic"]
@@ -234,6 +253,11 @@ def label_holds(label: Label, cells: Sequence[Cell]) -> bool:
     if label is Label.SAME:
         return len({cell.wanted for cell in cells}) == 1
     return bool(cells)
+
+
+def version_of(cell: Cell) -> tuple[int, ...]:
+    """The interpreter's version, to be compared."""
+    return version(cell.python)
 
 
 def metrics_table(cells: Sequence[Cell]) -> Table:
