@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
 Part = Callable[..., Coroutine[Any, Any, None]]
 
 RETRY_AFTER_S = 1
+#: How long a thread that has been left behind goes on after the close. Without it, what it ends would
+#: race with what its server does last.
+BEHIND_S = 0.1
+#: What a server may say to a client that it disconnects.
+FAREWELL = replies.SHUTTING_DOWN.render(None)
 #: A user whose request meets an error of ours, and one whose job does.
 BUG, POISON = "bug", "poison"
 
@@ -178,6 +184,8 @@ class Core:
     rejected: int = 0
     failed: list[str] = field(default_factory=list)
     port: int = 0
+    #: Blocking: what a scenario does before a job is applied, such as writing a journal.
+    journal: Callable[[Job], None] = lambda job: None
 
     def __post_init__(self) -> None:
         self.store = Store(self.recorder)
@@ -222,6 +230,15 @@ class Core:
             if job.event.user.startswith(POISON):
                 raise Poison(job.event.user)
             self.store.add(job, self.work)
+
+    def outlast_close(self, at_most_s: float) -> None:
+        """Blocking: go on until the server says that it is closed, and for a moment more.
+
+        Args:
+            at_most_s: how long to go on if it does not, because it waits for us.
+        """
+        if self.recorder.wait(CLOSE, "server", timeout_s=at_most_s):
+            time.sleep(BEHIND_S)
 
     def fail(self, job: Job) -> None:
         """The job raised, and somebody noticed."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MEANING = {
     "outcome": "ended by itself, or still running at its limit (HANG)",
     "ended_by": "how the server's main function ended: 'return', or the exceptions that it raised",
+    "raised": "the exceptions that came out of it, those in groups one by one; or 'nothing'",
     "exit_status": "what the process would have told its parent: 0, 1 for an error, 130 for Ctrl-C",
     "accepted": "jobs answered with 202",
     "rejected": "jobs answered with 503",

@@ -7,6 +7,7 @@ columns, and knows nothing of their event loops.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import threading
@@ -15,12 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 from .core import Core, Options
 from .recorder import PATIENCE_S
+from .results import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .recorder import Recorder
     from .results import Metric
+
+
+# How often a client that waits for a reply looks up whether the server is still there.
+LOOK_UP_S = 0.1
 
 
 class Broken(Exception):
@@ -36,6 +42,10 @@ class Client:
         self.sockets: list[socket.socket] = []
         self.ended = False
 
+    def listening(self) -> bool:
+        """Whether the server has said so."""
+        return self.recorder.count(MARK, "server", "listening") > 0
+
     def connect(self) -> socket.socket:
         """A connection to the server, which will be closed at the end of the trial."""
         sock = socket.create_connection(("127.0.0.1", self.core.port), timeout=PATIENCE_S)
@@ -46,7 +56,7 @@ class Client:
         """A connection that has been answered once, so that the server surely has its task."""
         sock = self.connect()
         sock.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-        if not sock.recv(65_536).startswith(b"HTTP/1.1 200 "):
+        if not self.receive(sock).startswith(b"HTTP/1.1 200 "):
             raise Broken("the server does not answer")
         return sock
 
@@ -62,10 +72,25 @@ class Client:
                 with self.connect() as sock:
                     return self.post(name, sock)
             sock.sendall(request(name))
-            reply = sock.recv(65_536)
+            reply = self.receive(sock)
         except OSError:
             return 0
         return int(reply[9:12]) if reply else 0
+
+    def receive(self, sock: socket.socket) -> bytes:
+        """What comes next; nothing, once the server has ended without closing the connection.
+
+        Raises:
+            OSError: the connection has been reset, or nothing came for a long time.
+        """
+        for _ in range(round(PATIENCE_S / LOOK_UP_S)):
+            ended = self.ended  # asked first: what it sent before it ended has come by now
+            if select.select([sock], [], [], LOOK_UP_S)[0]:
+                return sock.recv(65_536)
+            if ended:
+                self.recorder.mark("client", "left without an answer")
+                return b""
+        raise TimeoutError
 
     def stop(self) -> None:
         """SIGTERM."""
@@ -74,6 +99,10 @@ class Client:
     def interrupt(self) -> None:
         """Ctrl-C."""
         os.kill(os.getpid(), signal.SIGINT)
+
+    def server_ends(self, at_most_s: float = 1.0) -> bool:
+        """Give the server time to end by itself; return whether it has."""
+        return self.recorder.wait_until(lambda: self.ended, at_most_s)
 
     def until(self, kind: str, lane: str, label: str | None = None, *, times: int = 1) -> None:
         """Wait for something that must come.
@@ -136,14 +165,23 @@ class Trial:
         main: Callable[[], None],
         script: Callable[[Client], None],
         *,
-        at: str = "listening",
+        required: bool = True,
     ) -> None:
-        """The same for another main function; the script begins at this mark of the server's."""
+        """The same for another main function.
+
+        Args:
+            main: blocks until the server has ended.
+            script: begins when the server listens.
+            required: whether a server that ends before it listens is the scenario's failure.
+        """
         client = Client(self.core)
 
         def run_script() -> None:
+            self.core.recorder.wait_until(lambda: client.ended or client.listening())
+            if not client.listening() and not required:
+                return
             try:
-                client.until("mark", "server", at)
+                client.until(MARK, "server", "listening")
                 script(client)
             except Exception:
                 self.failure = traceback.format_exc()
@@ -156,10 +194,12 @@ class Trial:
             main()
         except BaseException as error:
             self.metrics["ended_by"] = names(error)
+            self.metrics["raised"] = ", ".join(sorted(set(leaves(error))))
             interrupted = isinstance(error, KeyboardInterrupt)
             self.metrics["exit_status"] = 130 if interrupted else 1
         else:
             self.metrics["ended_by"] = "return"
+            self.metrics["raised"] = "nothing"
             self.metrics["exit_status"] = 0
         client.ended = True
         self.core.recorder.mark("server", "main has ended")
@@ -182,6 +222,8 @@ def names(error: BaseException) -> str:
     return type(error).__name__
 
 
-def hold(recorder: Recorder, condition: Callable[[], bool], at_most_s: float) -> None:
-    """Block until something is observed, or for as long as it is given to appear."""
-    recorder.wait_until(condition, at_most_s)
+def leaves(error: BaseException) -> list[str]:
+    """The types of the errors in a group, or of the one error."""
+    if isinstance(error, BaseExceptionGroup):
+        return [name for inner in error.exceptions for name in leaves(inner)]
+    return [type(error).__name__]

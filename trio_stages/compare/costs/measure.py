@@ -98,7 +98,7 @@ def _runs(operation: str, column: str, count: int, found: list[dict[str, Any] | 
         operation=operation,
         column=column,
         count=min((result["count"] for result in ended), default=count),
-        wall_s=tuple(None if result is None else result["wall_s"] for result in found),
         cpu_s=tuple(None if result is None else result["cpu_s"] for result in found),
+        wall_s=tuple(None if result is None else result["wall_s"] for result in found),
         facts=worst,
     )

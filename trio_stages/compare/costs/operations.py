@@ -38,7 +38,7 @@ class Operation:
     name: str  #: the function's name in each module
     title: str
     count: int  #: how often it is done in one run
-    unit: str  #: ``us`` each, ``ms`` for all of them, or so many ``per_s``
+    unit: str  #: ``us`` each, ``ms`` for all of them, or so many ``per_s`` of CPU time
     why: str  #: where a server meets it, and what is behind the figures
 
     def figure(self, seconds: float, count: int) -> float:
@@ -51,12 +51,12 @@ class Operation:
 OPERATIONS = (
     Operation(
         name="requests",
-        title="GET /health, answered",
+        title="GET, answered",
         count=5_000,
         unit="per_s",
-        why="The columns' own servers, 50 connections in a closed loop: socket, h11 framing, one "
-        "reply. Trio's and anyio's tasks wait for the socket itself; asyncio's streams have a "
-        "callback read ahead.",
+        why="The columns' own servers and `GET /health`, 50 connections in a closed loop: socket, "
+        "framing, one reply. Trio's tasks wait for the socket itself; asyncio's streams have a "
+        "callback that reads ahead.",
     ),
     Operation(
         name="events",

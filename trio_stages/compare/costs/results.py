@@ -4,7 +4,9 @@ Rules:
 
 1. A machine drifts, so columns are compared within a round, where they ran side by side in time;
    what is quoted is the median of those ratios, with the least and the most of them.
-2. Somebody is ahead only if it was so in every round, and by more than ``MARGIN``.
+2. What is compared is CPU time, of all threads of the process: what else the machine is doing
+   lengthens every wait, and disturbs this the least.
+3. Somebody is ahead only if it was so in every round, and by more than ``MARGIN``.
 """
 
 from __future__ import annotations
@@ -33,23 +35,23 @@ class Runs:
         column: one of the comparison's.
         count: how often it was done in each run; less than was asked for where the limit on
             descriptors did not allow it.
-        wall_s: seconds a run; None for one that failed or was not over in time.
-        cpu_s: seconds of CPU that the process used in the same span.
+        cpu_s: seconds of CPU a run; None for one that failed or was not over in time.
+        wall_s: seconds by the clock that the same span took.
         facts: what was counted at the end of the worst run, such as ``tasks left``.
     """
 
     operation: str
     column: str
     count: int
-    wall_s: tuple[float | None, ...]
     cpu_s: tuple[float | None, ...]
+    wall_s: tuple[float | None, ...]
     facts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def figures(self) -> tuple[float, ...]:
         """Those of the runs that ended, in the operation's unit."""
         figure = BY_NAME[self.operation].figure
-        return tuple(figure(wall_s, self.count) for wall_s in self.wall_s if wall_s is not None)
+        return tuple(figure(cpu_s, self.count) for cpu_s in self.cpu_s if cpu_s is not None)
 
     @property
     def median(self) -> float | None:
@@ -112,7 +114,7 @@ class Costs:
     def clean(self) -> bool:
         """Whether every run ended, and left nothing behind."""
         return all(
-            None not in runs.wall_s
+            None not in runs.cpu_s
             and not any(left for name, left in runs.facts.items() if name.endswith("left"))
             for runs in self.runs
         )
@@ -131,7 +133,7 @@ class Costs:
             return None
         ratios = [
             (trio_s / ours.count) / (column_s / theirs.count)
-            for trio_s, column_s in zip(ours.wall_s, theirs.wall_s, strict=True)
+            for trio_s, column_s in zip(ours.cpu_s, theirs.cpu_s, strict=True)
             if trio_s and column_s
         ]
         return Ratio(statistics.median(ratios), min(ratios), max(ratios)) if ratios else None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .operations import Operation
     from .results import Costs, Runs
 
-UNITS = {"us": "µs", "ms": "ms", "per_s": "requests/s"}
+UNITS = {"us": "µs", "ms": "ms", "per_s": "1/s"}
 
 
 def figure(value: float) -> str:
@@ -53,8 +53,8 @@ def figures(costs: Costs) -> Table:
             )
             for operation in costs.operations
         ),
-        caption=f"Rounds: {costs.rounds}; their median (least–most). Ahead: Trio, or asyncio as "
-        "`modern` has it.",
+        caption=f"CPU time, the median of {costs.rounds} rounds (least–most). Ahead: Trio, or "
+        "asyncio as `modern` has it.",
         align="ll" + "r" * len(costs.columns),
     )
 
@@ -84,7 +84,7 @@ def left_over(costs: Costs) -> str:
         for name in runs.facts
         if name.endswith("left") and runs.facts[name]
     ]
-    failed = sum(wall_s is None for runs in costs.runs for wall_s in runs.wall_s)
+    failed = sum(cpu_s is None for runs in costs.runs for cpu_s in runs.cpu_s)
     if failed:
         left.append(f"{failed} runs failed or were not over in time")
     return "; ".join(left) or "nothing was left behind in any run"

@@ -93,9 +93,8 @@ async def serve(
             listener = await anyio.create_tcp_listener(
                 local_host="127.0.0.1", local_port=core.options.port
             )
-            async with send_jobs, listener, anyio.create_task_group() as connections:
-                handler = partial(connection, core, send_jobs)
-                connections.start_soon(listener.serve, handler)
+            async with listener, send_jobs, anyio.create_task_group() as connections:
+                connections.start_soon(listener.serve, partial(connection, core, send_jobs))
                 core.listening(listener.extra(anyio.abc.SocketAttribute.local_port))
                 await stop.wait()
                 drain.deadline = anyio.current_time() + core.options.drain_s

@@ -29,20 +29,25 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-async def in_thread(function: Callable[..., T], *args: object) -> T:
-    """Like ``asyncio.to_thread``, but cancelled or not it outlasts the thread (S3, S5)."""
-    context = contextvars.copy_context()
-    thread = asyncio.get_running_loop().run_in_executor(None, partial(context.run, function, *args))
+async def outlast(work: asyncio.Future[T]) -> T:
+    """Wait for something that must not be left behind, cancelled or not (S3, S5, S8)."""
     cancelled: asyncio.CancelledError | None = None
-    while not thread.done():
+    while not work.done():
         try:
-            await asyncio.wait([thread])
+            await asyncio.wait([work])
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        thread.exception()  # it has been looked at: no complaint when it is collected
+        work.exception()  # it has been looked at: no complaint when it is collected
         raise cancelled
-    return thread.result()
+    return work.result()
+
+
+async def in_thread(function: Callable[..., T], *args: object) -> T:
+    """Like ``asyncio.to_thread``, but it does not return before the thread has."""
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    return await outlast(loop.run_in_executor(None, partial(context.run, function, *args)))
 
 
 async def cancel_and_wait(tasks: Iterable[asyncio.Task[None]]) -> None:
