@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 import pytest
 
 from trio_stages import cli
-from trio_stages.compare import command, exhibits
+from trio_stages.compare import catalogue, command, exhibits
+from trio_stages.compare.costs import Costs
+from trio_stages.compare.costs.chart import chart
 from trio_stages.compare.drawing import Drawing, shortened, width_of
 from trio_stages.compare.lanes import Axis, Bar, bars_of, family_of, overlaps, rows_of
 from trio_stages.compare.report import (
@@ -476,3 +478,33 @@ def test_a_scenarios_code_stands_side_by_side(scenario: Scenario) -> None:
     assert len(shown) == len(scenario.columns)
     assert all(code.text.strip() for code in shown)
     assert shown[0].language == "python"
+
+
+# The documentation
+
+
+def test_the_documentation_says_what_its_sample_run_says() -> None:
+    """After a change of a scenario or a shell: ``python -m trio_stages.compare.catalogue``."""
+    results, costs = CompareResults.load(catalogue.SAMPLE), Costs.load(catalogue.COSTS)
+    written = {page.name: page.read_text("utf-8") for page in catalogue.SAMPLE.parent.glob("*.md")}
+    assert written == catalogue.pages(results)
+    chapter = catalogue.CHAPTER.read_text("utf-8")
+    assert chapter == catalogue.filled(chapter, catalogue.tables(results, costs))
+    picture = catalogue.COSTS.with_name("costs.svg").read_text("utf-8")
+    assert picture == chart(costs).svg + "\n"
+
+
+def test_the_sample_run_bears_every_label_out_and_no_label_is_empty() -> None:
+    results = CompareResults.load(catalogue.SAMPLE)
+    assert results.agrees
+    shown = catalogue.seen(results)
+    assert [s.id for s in shown if not judge(s, cells_of(results, s)).holds] == []
+    assert {s.label for s in shown} == set(Label)
+    assert {s.id for s in shown} == set(scenarios())
+    pictures = {path.stem for path in catalogue.SAMPLE.parent.glob("s*.svg")}
+    assert pictures == {s.name for s in shown}
+
+
+def test_a_chapter_without_a_marker_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no <!-- table -->"):
+        catalogue.filled("nothing", {"table": "x"})
