@@ -157,11 +157,11 @@ def filled(chapter: str, between: dict[str, str]) -> str:
         ValueError: it lacks a marker.
     """
     for name, text in between.items():
-        before, start, rest = chapter.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition("\n<!-- end -->")
+        before, start, rest = chapter.partition(f"<!-- {name} -->")
+        _, end, after = rest.partition("<!-- end -->")
         if not start or not end:
             raise ValueError(f"no <!-- {name} --> … <!-- end --> in the chapter")
-        chapter = before + start + text + end + after
+        chapter = f"{before}{start}\n\n{text}\n\n{end}{after}"
     return chapter
 
 

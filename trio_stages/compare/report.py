@@ -12,7 +12,6 @@ from .costs.tables import figures, left_over, ratios
 from .exhibits import exhibits, lengths
 from .metrics import MEANING
 from .results import HANG
-from .run import version
 from .scenario import COLUMNS, Label
 from .timeline import timeline
 
@@ -35,10 +34,10 @@ INTRO = (
     "limit, so that a HANG is a result. What favours asyncio stands first."
 )
 CLAIMS = {
-    Label.TRIO_BETTER: "**Trio better**: it does what is wanted, modern or classic asyncio not.",
-    Label.ASYNCIO_BETTER: "**asyncio better**: modern asyncio does what is wanted, Trio does not.",
+    Label.TRIO_BETTER: "**Trio better**: it does what is wanted, modern asyncio does not.",
+    Label.ASYNCIO_BETTER: "**asyncio better**: modern or classic does what is wanted, Trio not.",
     Label.TRADE_OFF: "**Trade-off**: each does what some would want.",
-    Label.SAME: "**The same**: no honest difference.",
+    Label.SAME: "**The same**: Trio and modern asyncio do alike.",
 }
 
 
@@ -237,27 +236,20 @@ def judge(scenario: Scenario, cells: Sequence[Cell]) -> Verdict:
 
 
 def label_holds(label: Label, cells: Sequence[Cell]) -> bool:
-    """Whether the cells of the newest interpreter bear a label out.
+    """Whether the cells bear a label out; a trade-off is one wherever anything was seen."""
 
-    What an older version lacked is in the table; a trade-off is one wherever anything was seen.
-    """
-    newest = max((version_of(cell) for cell in cells), default=())
-    cells = [cell for cell in cells if version_of(cell) == newest]
-    trio = [cell.wanted for cell in cells if cell.column == "trio"]
-    modern = [cell.wanted for cell in cells if cell.column == "modern"]
-    classic = [cell.wanted for cell in cells if cell.column == "classic"]
+    def wanted(column: str) -> dict[str, bool]:
+        return {cell.python: cell.wanted for cell in cells if cell.column == column}
+
+    trio, modern, classic = wanted("trio"), wanted("modern"), wanted("classic")
     if label is Label.TRIO_BETTER:
-        return all(trio) and not all(modern + classic)
+        return all(trio.values()) and not all(modern.values())
     if label is Label.ASYNCIO_BETTER:
-        return all(modern or classic) and not all(trio)
+        best = (column for column in (modern, classic) if column)
+        return not all(trio.values()) and any(all(column.values()) for column in best)
     if label is Label.SAME:
-        return len({cell.wanted for cell in cells}) == 1
+        return trio == modern
     return bool(cells)
-
-
-def version_of(cell: Cell) -> tuple[int, ...]:
-    """The interpreter's version, to be compared."""
-    return version(cell.python)
 
 
 def metrics_table(cells: Sequence[Cell]) -> Table:

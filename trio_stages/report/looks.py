@@ -52,7 +52,7 @@ header { padding-bottom: 1.25rem; border-bottom: 1px solid var(--line); }
 .unseen { --tone: var(--unseen); }
 .tally span { color: var(--tone); }
 nav { font-size: .9rem; padding: 1rem 0; border-bottom: 1px solid var(--line); }
-nav ol { margin: 0; padding: 0 0 0 1.5em; }
+nav ol { margin: 0; padding: 0 0 0 2em; }
 nav li { padding: .15rem 0; }
 nav li::marker { color: var(--soft); font-variant-numeric: tabular-nums; }
 nav a { text-decoration: none; }

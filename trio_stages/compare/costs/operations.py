@@ -60,7 +60,7 @@ OPERATIONS = (
     ),
     Operation(
         name="events",
-        title="POST, answered and processed",
+        title="POST, processed",
         count=2_000,
         unit="per_s",
         why="The same with events, until the last one has changed the balance: queue, worker, "

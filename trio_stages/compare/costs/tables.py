@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .operations import Operation
     from .results import Costs, Runs
 
-UNITS = {"us": "µs", "ms": "ms", "per_s": "1/s"}
+UNITS = {"us": "µs", "ms": "ms", "per_s": "per s of CPU"}
 
 
 def figure(value: float) -> str:
@@ -35,13 +35,13 @@ def ahead(costs: Costs, operation: Operation) -> str:
 
 
 def figures(costs: Costs) -> Table:
-    """Medians, with the least and the most of the rounds."""
+    """Medians, and how far the rounds were apart."""
 
     def cell(runs: Runs | None) -> str:
         if runs is None or runs.median is None:
             return "–"
-        low, high = min(runs.figures), max(runs.figures)
-        return f"{figure(runs.median)} ({figure(low)}–{figure(high)})"
+        spread = (max(runs.figures) - min(runs.figures)) / 2 / runs.median
+        return f"{figure(runs.median)} ±{spread:.0%}"
 
     return Table(
         columns=("operation", "ahead", *costs.columns),
@@ -53,8 +53,8 @@ def figures(costs: Costs) -> Table:
             )
             for operation in costs.operations
         ),
-        caption=f"CPU time, the median of {costs.rounds} rounds (least–most). Ahead: Trio, or "
-        "asyncio as `modern` has it.",
+        caption=f"CPU time, the median of {costs.rounds} rounds; ±: half of the span between the "
+        "least and the most, in per cent of it. Ahead: Trio, or asyncio as `modern` has it.",
         align="ll" + "r" * len(costs.columns),
     )
 
