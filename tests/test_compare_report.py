@@ -164,7 +164,8 @@ def test_a_crowd_is_counted() -> None:
     many = [(float(n), START, f"task: connection {n}", "connection") for n in range(1, 31)]
     ends = [(100.0 + n, STOP, f"task: connection {n}", "connection") for n in range(1, 29)]
     (row,) = rows_of(events(*many, *ends))
-    assert (row.lane, row.largest, row.crowd[-1][1]) == ("task: connection", 30, 2)
+    assert (row.lane, row.largest, row.members) == ("task: connection", 30, 30)
+    assert row.crowd[-1][1] == 2
     assert not row.bars
 
 
@@ -268,6 +269,13 @@ def test_marks_stand_in_their_row_or_are_lines() -> None:
     written = texts(timeline([cell(events=marked)]).svg)
     assert "began again" in written
     assert "saw the end 200 ms" in written
+
+
+def test_a_timeout_that_nobody_noticed_in_time_is_drawn_where_it_was_due() -> None:
+    due = (0.05, MARK, "job: slow", "timeout")
+    late = (0.5, CANCEL, "job: slow", "timeout")
+    written = texts(timeline([cell(events=(*ORDERLY, *events(due, late)))]).svg)
+    assert [text for text in written if "timeout" in text] == ["timeout 40 ms"]
 
 
 def test_a_long_record_says_what_is_left_out() -> None:

@@ -62,6 +62,7 @@ class Row:
     lane: str
     bars: list[Bar] = field(default_factory=list)
     crowd: list[tuple[float, int]] = field(default_factory=list)
+    members: int = 0  #: of a crowd: how many came in all
 
     @property
     def kind(self) -> str:
@@ -141,13 +142,13 @@ def _packed(lane: str, bars: Iterable[Bar]) -> list[Row]:
     return rows
 
 
-def _crowd(lane: str, bars: Iterable[Bar]) -> Row:
+def _crowd(lane: str, bars: Sequence[Bar]) -> Row:
     steps: list[tuple[float, int]] = []
     for bar in bars:
         steps.append((bar.start_s, 1))
         if bar.stop_s is not None:
             steps.append((bar.stop_s, -1))
-    row, count = Row(lane), 0
+    row, count = Row(lane, members=len(bars)), 0
     for at_s, step in sorted(steps):
         count += step
         row.crowd.append((at_s, count))

@@ -131,7 +131,7 @@ def _panel(drawing: Drawing, y: float, cell: Cell, names: str) -> float:
     colour = GREEN if cell.wanted else RED
     drawing.text(0, y, "✓" if cell.wanted else "✗", size=11, bold=True, colour=colour)
     drawing.text(13, y, names, size=11, bold=True)
-    x = 13 + width_of(names, 11) * 1.06 + 8
+    x = 13 + width_of(names, 11) * 1.12 + 10
     shown = cell.shown if cell.outcome != HANG else "HANG: still running at its limit"
     if x + width_of(shown, 10.5) > WIDTH:
         x, y = 13, y + 13
@@ -152,15 +152,19 @@ def _panel(drawing: Drawing, y: float, cell: Cell, names: str) -> float:
 
 def moments_of(events: Iterable[Event], lanes: set[str]) -> list[Moment]:
     """What is drawn as a line: cancellations from outside, the close, and marks without a row."""
-    moments = []
+    moments: dict[tuple[str, str], Moment] = {}
     for event in events:
         if event.label in COMMON_MARKS or event.kind in (START, STOP):
             continue
         if event.lane in lanes or family_of(event.lane) in lanes:
             continue
         if event.kind != APPLY:
-            moments.append(Moment(event.at_s, event.label or event.kind, event.kind))
-    return moments
+            label = event.label or event.kind
+            kind = CANCEL if label == "timeout" else event.kind
+            # what was said beforehand need not be said again
+            key = (event.lane, label if kind == CANCEL else str(event.at_s))
+            moments.setdefault(key, Moment(event.at_s, label, kind))
+    return list(moments.values())
 
 
 class _Picture:
@@ -268,7 +272,8 @@ class _Picture:
         span = "never ended" if stop_s is None else f"{(stop_s - start_s) * 1000:.2f} ms"
         title = f"{row.lane}: {label}, {span}"
         self.drawing.bar(x, y + 2, end - x, BAR, colour, opacity=0.45, title=title)
-        self.drawing.bar(x, y + 2, 2, BAR, colour, radius=1)
+        if end - x > 4:
+            self.drawing.bar(x, y + 2, 2, BAR, colour, radius=1)
         if stop_s is None:
             points = [(end, y), (end + RIGHT - 4, y + 2 + BAR / 2), (end, y + 4 + BAR)]
             self.drawing.polygon(points, RED, title=title)
@@ -288,10 +293,9 @@ class _Picture:
             points.append((x, base - height))
         if left:
             points += [(WIDTH - RIGHT, base - height), (WIDTH - RIGHT, base)]
-        self.drawing.polygon(
-            points, COLOURS[row.kind], opacity=0.45, title=f"{row.lane}: {largest} at a time"
-        )
-        told = f"{largest} at a time" + (f", {left} never ended" if left else "")
+        told = f"{row.members}, {largest} at a time" if row.members > largest else str(largest)
+        told += f", {left} never ended" if left else ""
+        self.drawing.polygon(points, COLOURS[row.kind], opacity=0.45, title=f"{row.lane}: {told}")
         middle = (points[0][0] + points[-1][0]) / 2
         self.drawing.text(middle, base - 3.5, told, size=10, anchor="middle", bold=True)
 
