@@ -33,6 +33,7 @@ SHOWN: dict[str, tuple[Kind, ...]] = {
     "hot-lock": ("queue_over_time", "distribution", "lanes"),
     "workers": ("sweep",),
     "decomposition": ("waterfall",),
+    "open-loop": ("offered_vs_goodput",),
 }
 PARTS = ("run", "hot-lock", "workers", "decomposition", "sharding-alone", "failed")
 
