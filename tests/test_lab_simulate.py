@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from clients.lab.hotlock import saturated
+from clients.lab.readers import mixed
 from clients.lab.shutdown import stopped_in_flood
 from clients.lab.simulate import RandomTimes, Stage, flood, settings_of, simulate
 from clients.lab.sizing import bytes_per_job, overfilled
-from clients.lab.skew import mixed
 from clients.lab.twins import simulate_flood
 from clients.loads import LOADS, Load
 from clients.prediction import Model

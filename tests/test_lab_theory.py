@@ -9,8 +9,8 @@ import pytest
 
 from clients.arrivals import schedule_s, users_of
 from clients.lab.hotlock import saturated_at_random
-from clients.lab.openloop import WARM_UP, Point
 from clients.lab.simulate import RandomTimes, flood, settings_of, simulate
+from clients.lab.steady import WARM_UP, Point
 from trio_stages.model import service_rate_per_s
 from trio_stages.queueing import MMCK, closed_network, hot_lock_bound_per_s, little_s
 

@@ -6,16 +6,16 @@ stages; ``--list``: what there is) and writes ``build/stress/``: ``index.html``,
 
 The experiments, a file a group, each with its rows of the registry at its end:
 
-- ``connections``    the freeze, garbage, the lower-case header, work inside a lock (1 to 4)
-- ``pool``           a burst into a bounded queue, four workers (5, 6)
-- ``hotlock``        one hot lock, the sweep over workers, the plateau, the contention formula (7)
-- ``sharding``, ``sizing``   a lock for each shard; how long a queue should be (8)
-- ``shutdown``       metrics that add up, a stop that loses nothing (9, 10)
-- ``controlled``     the same workload for every lock, one factor at a time
+- ``connections``, ``onelock``  the freeze, garbage, the lower-case header; work inside a lock
+- ``pool``           a burst into a bounded queue, four workers instead of one
+- ``hotlock``, ``contention``  one hot lock, the sweep over workers; the plateau, the formula
+- ``sharding``, ``sizing``     a lock for each shard; how long a queue should be
+- ``shutdown``       metrics that add up, a stop that loses nothing
+- ``controlled``, ``factors``  the original's experiment again; one factor at a time
 - ``decomposition``  where the 11× comes from
-- ``skew``           hot keys; readers and writers
+- ``hotkey``, ``readers``      what sharding does not help, and what a reader-writer lock is for
 - ``gil``            jobs that compute: tasks, threads, processes
-- ``openloop``, ``retries``  offered load against goodput; the retry storm
+- ``openloop``, ``retries``    offered load against goodput; the retry storm
 
 What they are made with, bottom up:
 
@@ -23,7 +23,8 @@ What they are made with, bottom up:
 - ``published``      the document's figures, and those of the Rust original
 - ``recording``, ``host``    a stage that remembers every moment, in a process of its own
 - ``simulate``       the same stage in virtual time
-- ``bench``, ``twins``       servers, loads and simulations for an experiment; the same load in both
+- ``bench``          servers and simulations for an experiment
+- ``twins``, ``steady``        one load over sockets and in virtual time; its steady state
 - ``registry``       an experiment as data, and the list of them
 - ``pictures``       plots that several experiments have
 - ``burning``        threads that compute, for interpreters that have nothing of ours

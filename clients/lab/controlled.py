@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from clients.loads import LOADS
 
 from . import published
 from .registry import Experiment, Findings
-from .results import Axis, Bar, Cell, Column, Plot, Table
+from .results import Axis, Bar, Column, Plot, Table
 from .twins import simulate_flood
 from .verdicts import judge, known
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from .bench import Bench
     from .published import Controlled
     from .results import Role
-    from .simulate import Simulated
 
 GROUP = "The controlled comparison"
 DURATION_S = published.DOCUMENT_DURATION_S[7]
@@ -203,161 +201,6 @@ async def original(bench: Bench) -> Findings:
     )
 
 
-class Factor(NamedTuple):
-    """One setting, and what it is set to in turn."""
-
-    name: str
-    setting: str
-    values: tuple[Any, ...]
-
-
-FACTORS = (
-    Factor("capacity", "capacity", (10, 100, 1000)),
-    Factor("work, ms", "work_ms", (1.0, 10.0, 100.0)),
-    Factor("hold, ms", "hold_ms", (0.0, 1.0, 10.0)),
-    Factor("workers", "workers", (1, 4, 16, 64)),
-    Factor("users", "users", (1, 20, 100)),
-    Factor("state", "state", ("mutex", "rwlock", "sharded", "per-user")),
-    Factor("shards", "shards", (1, 2, 8, 64)),
-)
-BASES: dict[str, dict[str, Any]] = {
-    "stage 7": {
-        "capacity": 100, "work_ms": 100.0, "hold_ms": 10.0, "workers": 16, "users": 20,
-        "state": "mutex",
-    },
-    "stage 8": {
-        "capacity": 1000, "work_ms": 10.0, "hold_ms": 1.0, "workers": 16, "users": 100,
-        "state": "sharded",
-    },
-}  # fmt: skip
-
-
-def settled(settings: dict[str, Any]) -> Simulated:
-    """The document's flood in virtual time, at these settings (and so many users)."""
-    settings = dict(settings)
-    load = replace(LOAD, users=settings.pop("users"))
-    return simulate_flood(8, load, DURATION_S, settings, BUNCH)
-
-
-async def one_at_a_time(bench: Bench) -> Findings:
-    """Each factor varied alone, around the settings of stage 7 and of stage 8."""
-    cases = []
-    for base, settings in BASES.items():
-        for factor in FACTORS:
-            for value in factor.values:
-                changed = settings | {factor.setting: value}
-                if factor.setting == "shards":
-                    changed["state"] = "sharded"
-                cases.append((base, factor, value, changed))
-    simulated = await bench.compute(settled, [(changed,) for *_, changed in cases])
-    standing = dict(
-        zip(BASES, await bench.compute(settled, [(each,) for each in BASES.values()]), strict=True)
-    )
-    rows: list[tuple[Cell, ...]] = []
-    found: dict[tuple[str, str, Any], Simulated] = {}
-    for (base, factor, value, changed), each in zip(cases, simulated, strict=True):
-        found[base, factor.name, value] = each
-        same = standing[base]
-        is_base = changed == BASES[base]
-        rows.append(
-            (
-                base,
-                factor.name,
-                f"{value}" + (" (as it is)" if is_base else ""),
-                each.accepted,
-                known(each.accepted / same.accepted),
-                known(each.busy_per_s),
-                known(each.busy_per_s / same.busy_per_s),
-            )
-        )
-
-    def rates(base: str, name: str) -> dict[Any, float]:
-        return {
-            value: each.busy_per_s
-            for (b, n, value), each in found.items()
-            if (b, n) == (base, name)
-        }
-
-    states7, states8 = rates("stage 7", "state"), rates("stage 8", "state")
-    capacities = {v: e for (b, n, v), e in found.items() if (b, n) == ("stage 7", "capacity")}
-    return Findings(
-        tables=(
-            Table(
-                title="One factor at a time, everything else as it is, in virtual time",
-                columns=(
-                    Column("from", "", "setting"),
-                    Column("factor", "", "setting"),
-                    Column("set to", "", "setting"),
-                    Column("accepted", "", "virtual"),
-                    Column("accepted", "×", "factor", 2),
-                    Column("jobs done", "jobs/s", "virtual", 1),
-                    Column("jobs done", "×", "factor", 2),
-                ),
-                rows=tuple(rows),
-                caption=f"{LOAD.requests} requests in {DURATION_S:g} s. Shards: of --state "
-                "sharded, also where the starting point has a mutex.",
-            ),
-        ),
-        plots=(
-            Plot(
-                kind="bars",
-                title="Four kinds of lock at the same workload",
-                x=Axis("state"),
-                y=Axis("jobs done", "jobs/s", log=True),
-                bars=tuple(
-                    Bar(str(state), rate, "virtual", base)
-                    for base, states in (("stage 7's", states7), ("stage 8's", states8))
-                    for state, rate in states.items()
-                ),
-                caption="Every job writes, so a reader-writer lock is a mutex. A lock for each "
-                "shard, or user, lets all sixteen work.",
-                alt="Mutex and rwlock are equal; sharded and per-user are about 1.45 times higher.",
-            ),
-        ),
-        verdicts=(
-            judge(
-                "Where every job writes, a reader-writer lock is a mutex.",
-                all(
-                    abs(states["rwlock"] / states["mutex"] - 1) < 0.02
-                    for states in (states7, states8)
-                ),
-                f"{states7['rwlock'] / states7['mutex']:.3f}× and "
-                f"{states8['rwlock'] / states8['mutex']:.3f}×",
-                "document",
-            ),
-            judge(
-                "A lock for each shard or each user buys the same at this workload: about 1.45×.",
-                all(
-                    1.35 <= states[each] / states["mutex"] <= 1.5
-                    for states in (states7, states8)
-                    for each in ("sharded", "per-user")
-                ),
-                ", ".join(
-                    f"{each} {states[each] / states['mutex']:.2f}× ({name})"
-                    for name, states in (("stage 7's", states7), ("stage 8's", states8))
-                    for each in ("sharded", "per-user")
-                ),
-            ),
-            judge(
-                "Capacity changes what is accepted of a burst, and nothing about the rate.",
-                capacities[1000].accepted > 6 * capacities[100].accepted
-                and abs(capacities[1000].busy_per_s / capacities[10].busy_per_s - 1) < 0.02,
-                f"{capacities[10].accepted}, {capacities[100].accepted}, "
-                f"{capacities[1000].accepted} accepted with 10, 100, 1000 places, at "
-                f"{capacities[10].busy_per_s:.1f} to {capacities[1000].busy_per_s:.1f} jobs/s",
-            ),
-            judge(
-                "One user is one lock, however many shards there are.",
-                math.isclose(
-                    rates("stage 8", "users")[1], rates("stage 8", "state")["mutex"], rel_tol=0.03
-                ),
-                f"{rates('stage 8', 'users')[1]:.0f} jobs/s for one user over 8 shards, "
-                f"{states8['mutex']:.0f} behind a mutex",
-            ),
-        ),
-    )
-
-
 EXPERIMENTS = (
     Experiment(
         id="original",
@@ -368,14 +211,5 @@ EXPERIMENTS = (
         mode="both",
         run=original,
         command="python -m clients.stress 8 --spawn -- --state mutex",
-    ),
-    Experiment(
-        id="factors",
-        group=GROUP,
-        stages=(7, 8),
-        title="One factor at a time",
-        question="What does each setting change, with everything else as it is?",
-        mode="virtual",
-        run=one_at_a_time,
     ),
 )

@@ -16,7 +16,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import published
-from .controlled import BASES, LOAD, options_of, settled
+from .controlled import LOAD, options_of
+from .factors import BASES, settled
 from .registry import Experiment, Findings
 from .results import Axis, Bar, Column, Comparison, Plot, Table
 from .verdicts import figure, judge, known

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 GROUP = "The document's tables: stages 5 and 6"
 BURST = Load(requests=200, concurrency=50, amount=1)
 # Rounds of the pool that have to be seen for a rate.
-SETTLE_S = 4.2
+QUICK_SETTLE_S = 2.7
 WORKERS = (1, 2, 4, 8, 16)
 
 
@@ -34,7 +34,7 @@ def _waiting_burst(requests: int) -> Simulated:
 
 async def burst(bench: Bench) -> Findings:
     """A burst of 200 at stage 5, and the document's 1000 requests."""
-    settle_s = SETTLE_S if bench.quick else math.inf
+    settle_s = QUICK_SETTLE_S if bench.quick else math.inf
     twins = await run_twins(bench, 5, BURST, settle_s=settle_s)
     document = await bench.flood(5, LOADS[5], settle_s=0.0)
     (waiting,) = await bench.compute(_waiting_burst, [(BURST.requests,)])
@@ -124,8 +124,8 @@ def _pool(workers: int) -> Simulated:
 
 async def pool(bench: Bench) -> Findings:
     """Stage 6 under the load of its test, and how the rate grows with the workers."""
-    twins = await run_twins(bench, 6, LOADS[6], settle_s=2.7 if bench.quick else math.inf)
-    one = await bench.flood(5, LOADS[5], settle_s=3.2 if bench.quick else 10.2)
+    twins = await run_twins(bench, 6, LOADS[6], settle_s=1.7 if bench.quick else math.inf)
+    one = await bench.flood(5, LOADS[5], settle_s=QUICK_SETTLE_S if bench.quick else 10.2)
     simulated = await bench.compute(_pool, [(workers,) for workers in WORKERS])
     rates = [each.busy_per_s for each in simulated]
     four, single = twins.real.drain_per_s, one.drain_per_s

@@ -49,21 +49,25 @@ def all_experiments() -> tuple[Experiment, ...]:
     """Every experiment, in the order of the report."""
     from . import (
         connections,
+        contention,
         controlled,
         decomposition,
+        factors,
         gil,
+        hotkey,
         hotlock,
+        onelock,
         openloop,
         pool,
+        readers,
         retries,
         sharding,
         shutdown,
         sizing,
-        skew,
     )
 
-    document = (connections, pool, hotlock, sharding, sizing, shutdown)
-    explained = (controlled, decomposition, skew, gil, openloop, retries)
+    document = (connections, onelock, pool, hotlock, contention, sharding, sizing, shutdown)
+    explained = (controlled, factors, decomposition, hotkey, readers, gil, openloop, retries)
     modules = (*document, *explained)
     return tuple(experiment for module in modules for experiment in module.EXPERIMENTS)
 

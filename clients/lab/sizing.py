@@ -29,7 +29,7 @@ GROUP = "The document's tables: queue sizing"
 RATE_PER_S = 16 / 0.011
 # A flood that fills even the largest queue, all at once.
 OVERFULL = 1.02
-WEIGHED_JOBS = 20_000
+WEIGHED_JOBS = 10_000
 MEGABYTE = 1e6
 
 
@@ -80,7 +80,7 @@ async def sizing(bench: Bench) -> Findings:
     drains_s = {each.settings.capacity: each.recording.emptied_s for each in full}
     duration_s = published.DOCUMENT_DURATION_S[8]
     floods = await bench.compute(
-        simulate_flood, [(8, load, duration_s, {"capacity": size}) for size in sizes]
+        simulate_flood, [(8, load, duration_s, {"capacity": size}, 10) for size in sizes]
     )
     measured = {}
     grown = 0.0
