@@ -83,6 +83,13 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Beside FastAPI, Starlette, aiohttp and others: `nox -s bench -- --quick`, `-- headline`."""
+    install(session, "bench")
+    session.run("python", "-m", "clients.bench", *session.posargs)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Any bytes against the framing and the event parser, e.g. `nox -s fuzz -- --seconds 600`."""
     install(session, "fuzz")

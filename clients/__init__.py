@@ -8,6 +8,7 @@ Commands:
 - ``lab``       every table of the document beside ours, and what explains them: a report
 - ``pairs``     two stages or settings in turn under the same load, ratios pair by pair
 - ``soak``      slow clients, thousands of connections, stops amid floods; what it claims
+- ``bench``     stage 8 beside other servers, at the document's load, profiled, and as it grows
 
 What they are made of, bottom up:
 
@@ -23,6 +24,7 @@ What they are made of, bottom up:
 - ``slowloris``    slow clients of four kinds, and a good one beside them
 - ``idle``         ten thousand idle connections, and a stop with all of them open
 - ``overrun``      more connections than are allowed, or than there are descriptors for
+- ``endurance``    ten million requests to one server
 - ``witness``      a flood that knows what was sent before a stop, and how it ended
 - ``claims``       what an experiment claims, and whether it held
 - ``report``       all of it for people, and as JSON

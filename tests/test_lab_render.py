@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -11,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 import rich.console
 
+from clients.lab.__main__ import main
 from clients.lab.cells import cell, comparison, table
 from clients.lab.draw import draw
 from clients.lab.draw.curves import quantile
@@ -234,12 +236,10 @@ def test_the_page_has_every_plot_and_table(folder: Path) -> None:
     assert "2026-11-26 11:40 UTC" in html
 
 
-def test_a_note_stands_below_the_table() -> None:
-    assert "**rate**: once the flood has ended." in page(RESULTS).sections[1].blocks
-
-
-def test_what_went_wrong_stands_first() -> None:
-    first = page(RESULTS).sections[0]
+def test_what_went_wrong_stands_first_and_notes_below_their_table() -> None:
+    report = page(RESULTS)
+    assert "**rate**: once the flood has ended." in report.sections[1].blocks
+    first = report.sections[0]
     text = "\n".join(str(block) for block in first.blocks)
     assert "**1 hold**, **1 do not hold here**, 1 could not be observed" in text
     assert "It does 10 to 12 jobs/s. **Here**: 97 jobs/s." in text
@@ -275,11 +275,41 @@ def test_the_same_results_give_the_same_report(folder: Path, tmp_path: Path) -> 
         assert (tmp_path / file).read_bytes() == (folder / file).read_bytes()
 
 
-def test_without_matplotlib_the_rest_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_report_is_rendered_again_from_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    html = render(RESULTS, tmp_path).read_text("utf-8")
+    file = tmp_path / "results.json"
+    file.write_text(LabResults(experiments=RESULTS.experiments[1:]).to_json(), encoding="utf-8")
+    assert main(["--render", str(file)]) == 0
+    assert "went wrong  broken" in capsys.readouterr().out
+    assert "could not run" in (tmp_path / "index.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file"), ("[]", "holds no results of the lab"), ("{", "Invalid JSON")],
+)
+def test_what_cannot_be_rendered_is_refused_in_a_line(
+    content: str | None, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / "x.json").write_text(content)
+    with pytest.raises(SystemExit) as stop:
+        main(["--render", str(tmp_path / "x.json")])
+    assert stop.value.code == 2
+    assert reason in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_without_matplotlib_the_rest_is_there(tmp_path: Path) -> None:
+    """Nor with numpy, which comes with it."""
+    (tmp_path / "results.json").write_text(RESULTS.to_json(), encoding="utf-8")
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(['matplotlib', 'numpy'])\n"
+        "from clients.lab.__main__ import main; sys.exit(main(['--render', sys.argv[1]]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "results.json")]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    html = (tmp_path / "index.html").read_text("utf-8")
     assert "<svg" not in html
     assert html.count("pip install &#x27;trio-stages[report]&#x27;") == len(PLOTS)
     assert "It fills and drains." in html
@@ -431,6 +461,33 @@ def test_roles_under_two_conditions_keep_their_colours() -> None:
         (ROLES["wait"], 1),
         (ROLES["hold"], 1),
     ]
+
+
+def test_where_each_condition_has_one_series_the_colour_is_the_conditions() -> None:
+    roles: tuple[Role, ...] = ("offered", "rejected", "rejected")
+    given = [series(str(number), role, group=str(number)) for number, role in enumerate(roles)]
+    assert [colour for colour, _ in looks(given)] == list(CONDITIONS[:3])
+
+
+def test_whose_figure_it_is_shows_in_the_shape_and_not_in_the_colour() -> None:
+    given = [
+        series("mutex, virtual", "virtual", group="mutex"),
+        series("sharded, virtual", "virtual", group="sharded"),
+        series("sharded, model", "model", group="sharded"),
+        series("sharded, over sockets", "measured", group="sharded"),
+        series("sharded, over sockets, again", "measured", group="sharded"),
+    ]
+    assert looks(given) == [(CONDITIONS[0], 0), *[(CONDITIONS[1], 0)] * 3, (CONDITIONS[1], 1)]
+
+
+def test_what_is_nothing_does_not_stretch_a_logarithmic_axis() -> None:
+    rows = ((0.5, 1e-12), (1, 10), (2, 80))
+    given = dataclasses.replace(
+        PLOTS[4],
+        y=Axis("queue delay", "ms", log=True),
+        series=(series("Poisson", "measured", *rows),),
+    )
+    assert not [text for text in texts(draw(given)) if "e-" in text]
 
 
 def crowd(number: int) -> Plot:

@@ -126,12 +126,12 @@ class TcpStream(trio.abc.HalfCloseableStream):
             await trio.lowlevel.wait_readable(self.socket)
             return
 
-        def abort(_: object) -> trio.lowlevel.Abort:
-            self._reader = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
         self._reader = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        await trio.lowlevel.wait_task_rescheduled(self._no_news)
+
+    def _no_news(self, _: object) -> trio.lowlevel.Abort:
+        self._reader = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     def _tell(self, end_is_near: bool) -> None:
         self._may_read = True

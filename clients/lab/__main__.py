@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from clients import command
@@ -149,9 +150,14 @@ async def _command(options: argparse.Namespace, experiments: Sequence[Experiment
         )
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "results.json").write_text(results.to_json(), encoding="utf-8")
-    Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(summary(results))
-    print(f"\nthe report: {render(results, options.out)}")
+    report(results, options.out)
     return 0 if results.ok else 1
+
+
+def report(results: LabResults, folder: Path) -> None:
+    """Print the summary, write the pages."""
+    Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(summary(results))
+    print(f"\nthe report: {render(results, folder)}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -168,7 +174,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the experiments, run none")
     parser.add_argument("--verbose", action="store_true", help="tracebacks of what could not run")
     parser.add_argument("--out", type=Path, default=OUTPUT, metavar="DIRECTORY")
+    parser.add_argument(
+        "--render", type=Path, metavar="FILE", help="of a results.json, beside it; run nothing"
+    )
     options = parser.parse_args(arguments)
+    if options.render:
+        try:
+            results = LabResults.from_json(options.render.read_bytes())
+        except OSError as error:
+            parser.error(f"{options.render}: {error.strerror}")
+        except ValidationError as error:
+            why = error.errors()[0]["msg"]
+            parser.error(f"{options.render} holds no results of the lab: {why}")
+        report(results, options.render.parent)
+        return 0
     try:
         wanted = chosen(experiments, options.what)
     except UnknownExperiment as error:

@@ -11,8 +11,9 @@ the page ``docs/lab.md`` explains; it writes
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ SHOWN: dict[str, tuple[Kind, ...]] = {
     "hot-lock": ("queue_over_time", "distribution", "lanes"),
     "workers": ("sweep",),
     "decomposition": ("waterfall",),
+    "open-loop": ("offered_vs_goodput",),
 }
 PARTS = ("run", "hot-lock", "workers", "decomposition", "sharding-alone", "failed")
 
@@ -42,15 +44,14 @@ def excerpt(results: LabResults) -> LabResults:
     return replace(
         results,
         experiments=tuple(
-            replace(one, plots=tuple(_first(one, SHOWN.get(one.id, ()))))
-            for one in results.experiments
+            replace(one, plots=_first(one, SHOWN.get(one.id, ()))) for one in results.experiments
         ),
     )
 
 
-def _first(one: ExperimentResult, kinds: Sequence[Kind]) -> Iterator[Plot]:
-    for kind in kinds:
-        yield next(plot for plot in one.plots if plot.kind == kind)
+def _first(one: ExperimentResult, kinds: Sequence[Kind]) -> tuple[Plot, ...]:
+    firsts = {plot.kind: plot for plot in reversed(one.plots)}
+    return tuple(firsts[kind] for kind in kinds)
 
 
 def files(results: LabResults) -> dict[str, str]:
@@ -60,11 +61,12 @@ def files(results: LabResults) -> dict[str, str]:
         results: an ``excerpt``.
 
     Raises:
-        KeyError: an experiment that the page shows is not in these results.
+        KeyError: an experiment that the page shows is not in these results, or has no such plot.
     """
     made = {f"{name}.md": part(results, name) + "\n" for name in PARTS}
     made |= {name: alone(draw(plot)) for name, plot in plots(results).items()}
-    return made | {"results.json": results.to_json()}
+    compact = json.dumps(asdict(results), ensure_ascii=False, separators=(",", ":"))
+    return made | {"results.json": compact + "\n"}
 
 
 def plots(results: LabResults) -> dict[str, Plot]:

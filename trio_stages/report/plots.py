@@ -178,14 +178,10 @@ def panels(
     Raises:
         ModuleNotFoundError: matplotlib is not installed; says what to install.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "plots need matplotlib: pip install 'trio-stages[report]'", name=error.name
-        ) from error
+    needed()
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
 
     with rc_context(STYLE), io.StringIO() as file:
         figure = Figure(figsize=(width_in, height_in), dpi=72, layout="constrained")  # as in SVG
@@ -207,6 +203,20 @@ def panels(
         draw(list(grid.flat))
         figure.savefig(file, format="svg", metadata={"Date": None})
         return _inline(file.getvalue())
+
+
+def needed() -> None:
+    """Make sure that plots can be drawn.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed; says what to install.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "plots need matplotlib: pip install 'trio-stages[report]'", name="matplotlib"
+        ) from error
 
 
 def alone(plot: str) -> str:

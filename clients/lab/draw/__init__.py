@@ -5,29 +5,19 @@
 * ``curves``: sweeps, offered load against goodput, distributions
 * ``timeline``: the queue over time; ``lanes``: what each worker did
 * ``bars``: waterfalls and bars
+
+matplotlib, and numpy which comes with it, are imported when the first picture is drawn: a report
+without pictures does without them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .bars import bars, waterfall
-from .curves import curves, distribution
-from .lanes import lanes
-from .timeline import timeline
+from trio_stages.report.plots import needed
 
 if TYPE_CHECKING:
     from clients.lab.results import Plot
-
-KINDS = {
-    "queue_over_time": timeline,
-    "distribution": distribution,
-    "lanes": lanes,
-    "sweep": curves,
-    "offered_vs_goodput": curves,
-    "waterfall": waterfall,
-    "bars": bars,
-}
 
 
 def draw(plot: Plot) -> str:
@@ -37,6 +27,21 @@ def draw(plot: Plot) -> str:
         A complete ``<svg>``, the same for the same plot.
 
     Raises:
-        ModuleNotFoundError: matplotlib is not installed.
+        ModuleNotFoundError: matplotlib is not installed; says what to install.
     """
-    return KINDS[plot.kind](plot)
+    needed()
+    from .bars import bars, waterfall
+    from .curves import curves, distribution
+    from .lanes import lanes
+    from .timeline import timeline
+
+    kinds = {
+        "queue_over_time": timeline,
+        "distribution": distribution,
+        "lanes": lanes,
+        "sweep": curves,
+        "offered_vs_goodput": curves,
+        "waterfall": waterfall,
+        "bars": bars,
+    }
+    return kinds[plot.kind](plot)

@@ -6,6 +6,7 @@ Measured figures are points, because nothing was measured between them; the mode
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trio_stages.report import svg
@@ -37,7 +38,7 @@ def curves(plot: Plot) -> str:
             _overload(axes)
         levels = [mark.at for mark in plot.marks if mark.axis == "y"]
         scale(axes, plot.x, plot.y, sorted(xs), levels)
-        name_all(axes, lines + marks(axes, plot.marks))
+        name_all(axes, lines, marks(axes, plot.marks))
 
     return svg(picture, title=plot.title, height_in=3.9)
 
@@ -66,7 +67,7 @@ def distribution(plot: Plot) -> str:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
         if not plot.x.log:
             axes.set_xlim(left=0)
-        name_all(axes, lines + marks(axes, plot.marks))
+        name_all(axes, lines, marks(axes, plot.marks))
 
     return svg(picture, title=plot.title, height_in=3.9)
 
@@ -101,14 +102,25 @@ def marks(axes: Axes, given: Sequence[Mark]) -> list[Line]:
     return lines
 
 
-def name_all(axes: Axes, lines: Sequence[Line]) -> None:
-    """Names beside the lines, or in a legend above them where there is no room."""
-    if label(axes, lines):
+def name_all(axes: Axes, lines: Sequence[Line], crossing: Sequence[Line]) -> None:
+    """Names beside the lines, or in a legend where there is no room.
+
+    Args:
+        axes: with everything drawn.
+        lines: of the figures.
+        crossing: of the marks; they have room along all of their length, so even beside a legend.
+    """
+    if label(axes, [*lines, *crossing]):
         return
     from matplotlib.lines import Line2D
 
     named = [line for line in lines if line.name]
-    keys = [Line2D([], [], color=line.colour, **line.key) for line in named]
+    if not label(axes, [*crossing, *(replace(line, name="") for line in lines)]):
+        named += crossing
+    keys = [
+        Line2D([], [], color=line.colour, **{**line.key, "ms": min(9, line.key.get("ms", 0))})
+        for line in named
+    ]
     words = [line.name.replace("\n", ": ") for line in named]
     figure = axes.get_figure(root=True)
     assert figure is not None

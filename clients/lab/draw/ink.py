@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import log10
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from trio_stages.report import COLOURS
 from trio_stages.report.plots import INK
@@ -47,30 +50,35 @@ MARKERS = {"measured": "o", "virtual": "D", "document": "s", "original": "^"}
 
 FEW_DECADES = 2.3  # on so short a logarithmic axis 2 and 5 are named too
 
+NOTHING = 1e-6  # of the highest value; a logarithmic axis has no place for what is smaller
 LETTER = 0.014  # of a tick's name, as a share of the axis
 
 
 def looks(series: Sequence[Series]) -> list[tuple[str, int]]:
-    """A colour and a rank for each.
+    """A colour and a rank for each; of one colour, the ranks tell them apart.
 
-    By role, where roles tell them apart. Where the same roles come under several conditions, as
-    waits and holds over sockets and in virtual time, the colour is the role's and the rank the
-    condition's. Else the colour is the condition's, and the model's of that condition.
+    By role, where roles tell them apart. Where several quantities come under several conditions, as
+    waits and holds over sockets and in virtual time, the colour is the quantity's and the rank the
+    condition's. Else the colour is the condition's (its group's), the model's of it included; whose
+    figure it is shows in the shape of its points.
     """
     given = [one for one in series if one.role != "model"]
-    roles = {one.role for one in given}
-    groups = list(dict.fromkeys(one.group for one in given))
-    pairs = {(one.role, one.group) for one in given}
-    if len(roles) == len(given):
+    if len({one.role for one in given}) == len(given):
         return [(ROLES[one.role], 0) for one in series]
-    if len(roles) > 1 and len(groups) > 1 and len(pairs) == len(given):
-        return [
-            (ROLES[one.role], groups.index(one.group) if one.group in groups else 0)
-            for one in series
-        ]
+    groups = list(dict.fromkeys(one.group for one in given))
+    quantities = {(one.group, one.role) for one in given if one.role not in MARKERS}
+    if 1 < len(groups) < len(quantities):
+        ranks = [groups.index(one.group) if one.group in groups else 0 for one in series]
+        return [(ROLES[one.role], rank) for one, rank in zip(series, ranks, strict=True)]
     keys = list(dict.fromkeys(_condition(one) for one in given))
     chosen = {key: CONDITIONS[number % len(CONDITIONS)] for number, key in enumerate(keys)}
-    return [(chosen.get(_condition(one), ROLES[one.role]), 0) for one in series]
+    taken: Counter[tuple[str, str]] = Counter()
+    made = []
+    for one in series:
+        colour = chosen.get(_condition(one), ROLES[one.role])
+        made.append((colour, taken[colour, one.role]))
+        taken[colour, one.role] += 1
+    return made
 
 
 def _condition(series: Series) -> str:
@@ -109,7 +117,11 @@ def scale(
         axes.set_yscale("log")
     low, high = axes.get_ylim()
     high = max(high, *levels) if levels else high
-    if not y.log:  # room for names above the curves
+    if y.log:
+        drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+        least = [float(y) for some in drawn for y in some if y > high * NOTHING]
+        low = max(low, min(least, default=low) / 1.5)
+    else:  # room for names above the curves
         low, high = min(0.0, low) if high <= 0 else 0.0, high * 1.12
     axes.set_ylim(low, high)
     _ticks(axes.xaxis, x, axes.get_xlim(), at if x.log and len(at) <= 9 else ())

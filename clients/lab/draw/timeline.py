@@ -42,7 +42,7 @@ def timeline(plot: Plot) -> str:
                 drawn = [replace(line, name="") for line in drawn]
             if number < len(parts) - 1:
                 axes.set_xlabel("")
-            name_all(axes, lines + drawn)
+            name_all(axes, lines, drawn)
 
     rows = len(parts)
     return panels(
