@@ -175,8 +175,8 @@ async def original(bench: Bench) -> Findings:
                 "original's stage 8 was written.",
                 6,
                 5,
-                0.93,
-                1.07,
+                0.9,
+                1.1,
             ),
             ratio(
                 "Sharding alone buys 1.10 to 1.17× accepted where the hold is in the lock (10 + 1 "
