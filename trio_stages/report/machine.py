@@ -26,7 +26,7 @@ def machine() -> dict[str, str]:
         "trio_stages": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}, "
         + ("with the GIL" if gil_enabled() else "free-threaded"),
-        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}, {platform.machine()}",
         "cores": _cores(),
     }
     if processor := _processor():
