@@ -8,6 +8,7 @@ of the backlog, requests per second, and the server's CPU time per request (read
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import statistics
 import sys
@@ -39,8 +40,12 @@ class Run:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU time that a process has used, in seconds, all its threads together."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    """CPU time that a process has used, in seconds, all its threads together; nan without /proc."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return math.nan
+    fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

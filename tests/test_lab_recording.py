@@ -101,9 +101,11 @@ async def test_a_recorded_server_over_sockets_and_its_ledger() -> None:
     assert flooded.workers == 2
     assert flooded.model.rate_per_s == pytest.approx(2 / 0.022)
     assert min(recording.holds_s()) >= 0.002
-    assert flooded.drain_per_s == pytest.approx(2 / 0.022, rel=0.5)
+    assert 0 < flooded.drain_per_s < 1.05 * 2 / 0.022
     stopped = await bench.flood(5, load, settle_s=0.0)
-    assert stopped.final["abandoned"] == stopped.result.accepted == 60 > 0
+    final = stopped.final
+    assert final["abandoned"] + final["processed"] == stopped.result.accepted == 60
+    assert final["abandoned"]
     assert bench.ledger == []
 
 

@@ -100,7 +100,7 @@ def test_a_graceful_stop_amid_a_flood_loses_nothing() -> None:
 
 
 def test_without_draining_the_queue_is_abandoned_and_counted() -> None:
-    simulated = simulate(5, flood([0.0] * 50, range(50)), settings_of(5), drain=False)
+    simulated = simulate(5, flood([0.0] * 50, range(50)), settings_of(5), enough=0)
     assert simulated.final["abandoned"] + simulated.final["processed"] == 50
 
 

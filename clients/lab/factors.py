@@ -35,6 +35,8 @@ class Factor(NamedTuple):
     values: tuple[Any, ...]
 
 
+# Of the pool, by which its rate is known.
+ROUNDS = 4
 STATES = ("mutex", "rwlock", "sharded", "per-user")
 FACTORS = (
     Factor("capacity", "capacity", (10, 100, 1000)),
@@ -61,7 +63,7 @@ def settled(settings: dict[str, Any]) -> Simulated:
     """The document's flood in virtual time, at these settings (and so many users)."""
     settings = dict(settings)
     load = replace(LOAD, users=settings.pop("users"))
-    return simulate_flood(8, load, DURATION_S, settings, BUNCH)
+    return simulate_flood(8, load, DURATION_S, settings, BUNCH, ROUNDS * settings["workers"])
 
 
 async def _states_over_sockets(bench: Bench) -> dict[tuple[str, str], Flooded]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
@@ -318,7 +319,9 @@ async def retry_storm(bench: Bench) -> Findings:
             ),
             judge(
                 "Over sockets the storm costs the server CPU that no event is delivered by.",
-                real["at once"].cpu_s > 1.5 * real["Retry-After + jitter"].cpu_s,
+                real["at once"].cpu_s > 1.5 * real["Retry-After + jitter"].cpu_s
+                if math.isfinite(real["at once"].cpu_s)
+                else None,
                 f"{1000 * real['at once'].cpu_s / events:.2f} ms of CPU per delivered event at "
                 f"once, {1000 * real['Retry-After + jitter'].cpu_s / events:.2f} ms with "
                 "Retry-After and jitter",

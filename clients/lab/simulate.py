@@ -67,11 +67,11 @@ class Stage:
         """One GET."""
         return await self._respond(_request(b"GET", path.encode(), b""), _CLIENT)
 
-    async def idle(self) -> None:
-        """Return when no accepted job is outstanding."""
+    async def idle(self, enough: float = math.inf) -> None:
+        """Return when no accepted job is outstanding, or so many have been done."""
         while True:
             books = self.telemetry.ledger.statistics()
-            if not (books.queued or books.in_hand or books.waiting):
+            if not (books.queued or books.in_hand or books.waiting) or books.processed >= enough:
                 return
             await trio.sleep(LOOK_S)
 
@@ -107,12 +107,6 @@ class Simulated:
     def rejected(self) -> int:
         """Events."""
         return int(self.final["rejected"])
-
-    @property
-    def drain_per_s(self) -> float:
-        """Jobs per second from the end of the flood until the queue was empty."""
-        recording = self.recording
-        return recording.rate_per_s(self.settings.workers, recording.ended_s, recording.emptied_s)
 
     @property
     def busy_per_s(self) -> float:
@@ -182,20 +176,23 @@ def flood(times_s: Sequence[float], users: Sequence[int], *, tasks: bool = False
     return drive
 
 
-def simulate(stage: int, drive: Drive, settings: Settings, *, drain: bool = True) -> Simulated:
+def simulate(
+    stage: int, drive: Drive, settings: Settings, *, enough: float = math.inf
+) -> Simulated:
     """Run a stage and its clients in virtual time; blocks for as long as that takes to compute.
 
     Args:
         stage: its number, 4 or higher.
         drive: the clients.
         settings: see ``settings_of``.
-        drain: wait until every accepted job is done; else stop the stage when the clients are.
+        enough: when the clients are done, the stage goes on until all accepted jobs are, or so
+            many; then it is stopped as by a signal, and the others are abandoned.
     """
     clock = MockClock(autojump_threshold=0.0)
-    return trio.run(_simulate, stage, drive, settings, drain, clock=clock)
+    return trio.run(_simulate, stage, drive, settings, enough, clock=clock)
 
 
-async def _simulate(stage: int, drive: Drive, settings: Settings, drain: bool) -> Simulated:
+async def _simulate(stage: int, drive: Drive, settings: Settings, enough: float) -> Simulated:
     recorder = Recorder(trio.current_time, trio.lowlevel.current_task)
     telemetry = Telemetry(settings, clock=trio.current_time)
     recorder.attach(telemetry)
@@ -206,8 +203,7 @@ async def _simulate(stage: int, drive: Drive, settings: Settings, drain: bool) -
         nonlocal flood_s
         await drive(stage)
         flood_s = trio.current_time() - start_s
-        if drain:
-            await stage.idle()
+        await stage.idle(enough)
 
     gateway = _Gateway(telemetry, clients)
     async with trio.open_nursery() as nursery:

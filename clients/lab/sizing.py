@@ -80,7 +80,7 @@ async def sizing(bench: Bench) -> Findings:
     drains_s = {each.settings.capacity: each.recording.emptied_s for each in full}
     duration_s = published.DOCUMENT_DURATION_S[8]
     floods = await bench.compute(
-        simulate_flood, [(8, load, duration_s, {"capacity": size}, 10) for size in sizes]
+        simulate_flood, [(8, load, duration_s, {"capacity": size}, 10, 64.0) for size in sizes]
     )
     measured = {}
     grown = 0.0

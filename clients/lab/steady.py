@@ -82,7 +82,7 @@ def offered(load: float, arrivals: Arrivals, exponential: bool, jobs: int) -> Po
     if exponential:
         settings = RandomTimes.of(settings, seed=7)
     times_s = schedule_s(arrivals, jobs, load * RATE_PER_S, seed=3)
-    simulated = simulate(8, flood(times_s, users_of(jobs, USERS)), settings, drain=False)
+    simulated = simulate(8, flood(times_s, users_of(jobs, USERS)), settings, enough=0)
     return Point.of(load, simulated.recording)
 
 

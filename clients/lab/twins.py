@@ -166,7 +166,12 @@ async def run_twins(
 
 
 def simulate_flood(
-    stage: int, load: Load, duration_s: float, overrides: dict[str, Any], bunch: int = 1
+    stage: int,
+    load: Load,
+    duration_s: float,
+    overrides: dict[str, Any],
+    bunch: int = 1,
+    enough: float = float("inf"),
 ) -> Simulated:
     """A load in virtual time: its requests at even intervals, over so many seconds.
 
@@ -176,8 +181,9 @@ def simulate_flood(
         duration_s: of the flood.
         overrides: settings of the stage.
         bunch: so many requests come at a time, which is as quick again to compute.
+        enough: see ``simulate``.
     """
     even = schedule_s("constant", load.requests, load.requests / duration_s)
     times_s = [even[number // bunch * bunch] for number in range(load.requests)]
     users = users_of(load.requests, load.users, load.skew, load.seed)
-    return simulate(stage, flood(times_s, users), settings_of(stage, **overrides))
+    return simulate(stage, flood(times_s, users), settings_of(stage, **overrides), enough=enough)
