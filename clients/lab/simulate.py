@@ -20,7 +20,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_stages.ladder import STAGES
 from trio_stages.messages import Head, Request
@@ -209,6 +209,7 @@ async def _simulate(stage: int, drive: Drive, settings: Settings, enough: float)
     async with trio.open_nursery() as nursery:
         serve = STAGES[stage].load().serve
         gateway.stop = await nursery.start(serve, gateway, telemetry)
+        await wait_all_tasks_blocked()  # every worker is at the channel
         gateway.go.set()
         await gateway.done.wait()
         nursery.cancel_scope.cancel()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WORKERS, JOB_MS, CAPACITY, USERS = 16, 11.0, 100, 100
 RATE_PER_S = WORKERS / (JOB_MS / 1000)
 # Of a run, before its steady state.
-WARM_UP = 0.2
+WARM_UP = 0.3
 
 
 class Point(NamedTuple):
