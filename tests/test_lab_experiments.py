@@ -1,0 +1,92 @@
+"""Some of the experiments themselves: what they are made of, and two from end to end."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clients.lab import burning, gil, retries
+from clients.lab.__main__ import run_lab
+from clients.lab.hotkey import STATES, lock_shares
+from clients.lab.registry import all_experiments, chosen
+from clients.lab.retries import POLICIES, storm
+from clients.lab.sharding import shares_of_shards
+from trio_stages.work import gil_enabled
+
+if TYPE_CHECKING:
+    from clients.lab.results import ExperimentResult
+
+
+async def made(name: str) -> ExperimentResult:
+    results = await run_lab(
+        chosen(all_experiments(), [name]), quick=True, on_progress=lambda what, done, total: None
+    )
+    (result,) = results.experiments
+    return result
+
+
+async def test_an_experiment_over_sockets_and_in_virtual_time() -> None:
+    """How fast a machine is decides over some of its claims, not over what is asserted here."""
+    result = await made("sharding")
+    assert result.error is None
+    assert result.ledger == ()
+    verdicts = {verdict.claim: verdict.holds for verdict in result.verdicts}
+    assert len(verdicts) == len(result.verdicts)
+    virtual = [holds for claim, holds in verdicts.items() if "virtual time" in claim]
+    assert virtual == [True, True]
+    assert {plot.kind for plot in result.plots} == {"queue_over_time", "distribution", "lanes"}
+    assert all(plot.series or plot.lanes for plot in result.plots)
+    accepted = next(each for each in result.comparisons if each.quantity == "accepted")
+    assert (accepted.document, accepted.original) == (1536, 1464)
+    assert isinstance(accepted.measured, int)
+    assert result.virtual_s > 1
+
+
+async def test_an_experiment_in_virtual_time_alone() -> None:
+    result = await made("plateau")
+    assert result.error is None
+    claims = {verdict.claim: verdict.holds for verdict in result.verdicts}
+    assert claims["With 16 workers it plateaus at 10 to 12 jobs/s."] is False
+    assert claims["The plateau fits the document's own 100 jobs/s of stage 7."] is False
+    assert claims["The bound min(workers / 510 ms, 1 / 10 ms) holds within 1 %."] is True
+
+
+@pytest.fixture
+def short_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "PEAK_FROM_S", 0.5)
+    monkeypatch.setattr(retries, "PEAK_TO_S", 2.0)
+    monkeypatch.setattr(retries, "END_S", 4.0)
+
+
+@pytest.mark.usefixtures("short_peak")
+def test_a_storm_and_its_cure() -> None:
+    one, soon, told = (storm(policy) for policy in ("give up", "at once", "Retry-After + jitter"))
+    assert one.events == soon.events == told.events > 300
+    assert one.requests == one.events > one.delivered
+    assert soon.delivered == told.delivered == told.events
+    assert soon.requests > 1.5 * told.requests
+    assert soon.recovered_s > 0
+    assert sum(rate for _, rate in soon.per_s) * retries.BIN_S == pytest.approx(soon.requests)
+    assert len(POLICIES) == 5
+
+
+def test_the_shares_of_all_locks_add_up() -> None:
+    for state in STATES:
+        for skew in (0.0, 1.0, 3.0):
+            assert math.fsum(lock_shares(state, skew)) == pytest.approx(1.0)
+    assert max(lock_shares("sharded", 3.0)) > max(lock_shares("per-user", 3.0)) > 0.8
+    assert math.fsum(shares_of_shards(100, 8)) == pytest.approx(1.0)
+    assert len(shares_of_shards(100, 8)) == 8
+
+
+def test_burning_runs_alone_in_any_interpreter() -> None:
+    command = [sys.executable, "-I", str(gil.BURNING), "2", "4", "0.001"]
+    said = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert 0 < said["jobs_per_s"] < 2 / 0.001 * 1.5
+    assert said["gil"] is gil_enabled()
+    assert burning.jobs_per_s(1, 2, 0.001) <= 1000
