@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from clients.lab.draw.curves import quantile
 from clients.lab.excerpt import PARTS, SHOWN, main, part, plots
 from clients.lab.results import LabResults
 from trio_stages.model import service_rate_per_s
@@ -79,3 +81,31 @@ def test_littles_law_in_figures() -> None:
     assert f"a queue of 1,000 in front of 1,455 jobs/s is {little_s(1000, 1455):.2f} s" in (
         PAGE.replace("\n  ", " ").replace("A queue", "a queue")
     )
+
+
+def test_what_the_prose_says_of_the_plots_is_so(results: LabResults) -> None:
+    shown = plots(results)
+    shares = {bar.label: bar.value for bar in shown["decomposition-1-waterfall.svg"].bars}
+    queue = next(value for label, value in shares.items() if label.startswith("queue"))
+    sharding = next(value for label, value in shares.items() if label.startswith("mutex"))
+    assert queue > 50  # "the longer queue has most of it,
+    assert sharding < 10  # sharding next to nothing"
+
+    halves = {one.name: quantile(one, 0.5) for one in shown["hot-lock-2-distribution.svg"].series}
+    for where in ("over sockets", "virtual time"):
+        ratio = halves[f"wait, {where}"] / halves[f"hold, {where}"]
+        assert 4 < ratio < 7  # "waits at about five times as much"
+
+    holds = sorted(
+        (span.start_s, span.end_s)
+        for lane in shown["hot-lock-3-lanes.svg"].lanes
+        for span in lane.spans
+        if span.what == "hold"
+    )
+    assert all(end <= start for (_, end), (start, _) in pairwise(holds))  # "never overlap"
+
+    for one in shown["open-loop-1-offered-vs-goodput.svg"].series:
+        if one.role == "virtual":
+            most = max(y for _, y in one.points)
+            beyond = [y for x, y in one.points if x >= 1.1]
+            assert min(beyond) > 0.9 * most  # "stays there"

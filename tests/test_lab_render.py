@@ -422,6 +422,18 @@ def test_bars_carry_their_figures(drawn: dict[str, list[str]]) -> None:
     assert {"95 jobs/s", "0 jobs/s", "16 workers", "threads"} <= set(drawn["bars"])
 
 
+def test_a_step_of_a_waterfall_begins_where_the_last_one_ended() -> None:
+    root = ElementTree.fromstring(draw(dataclasses.replace(PLOTS[5], bars=PLOTS[5].bars[:3])))
+    spans = [
+        [float(x) for x in re.findall(r"[ML] (\S+) \S+", path.get("d", ""))]
+        for path in root.iter("{http://www.w3.org/2000/svg}path")
+        if any(colour in path.get("style", "") for colour in (ROLES["factor"], ROLES["total"]))
+    ]
+    (left, bend), (start, end), (low, high) = ((min(xs), max(xs)) for xs in spans)
+    assert (start, low, high) == (bend, left, end)
+    assert bend - left == pytest.approx(4 * (end - bend), rel=0.01)  # 80 and 20
+
+
 def test_bars_have_as_many_digits_as_each_other() -> None:
     some = tuple(Bar(str(value), value, "measured") for value in (0.36, 83.04, 100.0))
     assert {"0.4 jobs/s", "83.0 jobs/s", "100.0 jobs/s"} <= set(

@@ -192,6 +192,16 @@ def test_a_table_for_three_readers() -> None:
     assert "a|b [red]" in capture.get()  # no markup of rich's
 
 
+def test_in_a_narrow_terminal_words_are_folded_and_figures_are_not() -> None:
+    words = "a name that is long enough to be folded several times over"
+    table = Table(columns=("who", "jobs/s", "ms"), rows=((words, "1,234,567.8", "12,345.6"),))
+    console = rich.console.Console(width=32, color_system=None)
+    with console.capture() as capture:
+        console.print(table.rich())
+    assert "1,234,567.8" in capture.get()
+    assert "12,345.6" in capture.get()
+
+
 def test_a_long_table_opens_on_demand() -> None:
     rows = tuple((str(number), "x") for number in range(60))
     text = Table(columns=("n", "x"), rows=rows, caption="All of `it`").html()

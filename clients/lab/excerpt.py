@@ -40,7 +40,11 @@ PARTS = ("run", "hot-lock", "workers", "decomposition", "sharding-alone", "faile
 
 
 def excerpt(results: LabResults) -> LabResults:
-    """The same run without the plots that are not shown."""
+    """The same run without the plots that are not shown.
+
+    Raises:
+        KeyError: an experiment that is shown has no such plot.
+    """
     return replace(
         results,
         experiments=tuple(
@@ -61,7 +65,7 @@ def files(results: LabResults) -> dict[str, str]:
         results: an ``excerpt``.
 
     Raises:
-        KeyError: an experiment that the page shows is not in these results, or has no such plot.
+        KeyError: an experiment that the page shows is not among them.
     """
     made = {f"{name}.md": part(results, name) + "\n" for name in PARTS}
     made |= {name: alone(draw(plot)) for name, plot in plots(results).items()}

@@ -22,11 +22,12 @@ def machine() -> dict[str, str]:
         Names to text, in the order in which a reader looks for them; never a host name, a user or
         a path.
     """
+    release = platform.release().partition("-")[0]  # behind it stands who built it
     facts = {
         "trio_stages": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}, "
         + ("with the GIL" if gil_enabled() else "free-threaded"),
-        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "system": f"{platform.system()} {release}, {platform.machine()}",
         "cores": _cores(),
     }
     if processor := _processor():
