@@ -27,9 +27,9 @@ from .results import ExperimentResult, LabResults
 from .summary import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
-    from .bench import Processors
+    from .bench import Flooded, Processors
     from .registry import Experiment
 
 OUTPUT = Path("build/stress")
@@ -42,6 +42,7 @@ async def run_one(
     quick: bool,
     processors: Processors,
     on_progress: Callable[[str, int, int], None],
+    shared: dict[Hashable, Flooded],
     verbose: bool = False,
 ) -> ExperimentResult:
     """Make one experiment; an error in it is a result, with its reason.
@@ -51,9 +52,10 @@ async def run_one(
         quick: leave what takes long to virtual time.
         processors: that compute.
         on_progress: told what is being done.
+        shared: what experiments before it have measured.
         verbose: print the traceback of an error.
     """
-    bench = Bench(quick=quick, processors=processors, on_progress=on_progress)
+    bench = Bench(quick=quick, processors=processors, on_progress=on_progress, shared=shared)
     started_s = time.perf_counter()
     findings, error = Findings(), None
     try:
@@ -109,6 +111,7 @@ async def run_lab(
     """
     started, started_s = datetime.now(UTC), time.perf_counter()
     results = []
+    shared: dict[Hashable, Flooded] = {}
     with processors() as made:
         for number, experiment in enumerate(experiments, start=1):
             head = f"[{number}/{len(experiments)}] {experiment.id}"
@@ -118,7 +121,12 @@ async def run_lab(
 
             progress("starts", 0, 1)
             result = await run_one(
-                experiment, quick=quick, processors=made, on_progress=progress, verbose=verbose
+                experiment,
+                quick=quick,
+                processors=made,
+                on_progress=progress,
+                shared=shared,
+                verbose=verbose,
             )
             results.append(result)
             on_result(result)

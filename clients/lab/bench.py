@@ -36,7 +36,7 @@ from .recording import Recording
 from .simulate import Simulated
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 
     from clients.flood import LoadResult
     from clients.loads import Load
@@ -94,8 +94,9 @@ class Bench:
 
     Args:
         quick: what needs more than some seconds of waiting is to be left to virtual time.
-        compute: runs plain functions in other processes.
+        processors: run plain functions in other processes.
         on_progress: told what is being done, how much of it is, and of how much.
+        shared: what experiments have measured that others of the same run may use.
 
     Attributes:
         ledger: what differed, so far.
@@ -108,11 +109,13 @@ class Bench:
         quick: bool,
         processors: Processors,
         on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+        shared: dict[Hashable, Flooded] | None = None,
     ) -> None:
         self.quick = quick
         self.on_progress = on_progress
         self.ledger: list[str] = []
         self.virtual_s = 0.0
+        self.shared = {} if shared is None else shared
         self._processors = processors
 
     async def compute(

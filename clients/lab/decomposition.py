@@ -11,12 +11,11 @@ value for n-person games", 1953), the only fair division there is, by his axioms
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import published
-from .controlled import LOAD, options_of
+from .controlled import measured
 from .factors import BASES, settled
 from .registry import Experiment, Findings
 from .results import Axis, Bar, Column, Comparison, Plot, Table
@@ -37,8 +36,6 @@ LABELS = {
     "users": "20 → 100 users",
     "state": "mutex → sharded",
 }
-# Of the backlog over sockets, for its rate.
-SETTLE_S = 1.0
 
 Taken = frozenset[str]
 """The steps that have been taken."""
@@ -121,9 +118,7 @@ async def decompose(bench: Bench) -> Findings:
             taken = frozenset(order[:number])
             if taken in real_accepted:
                 continue
-            settings = settings_after(taken)
-            load = replace(LOAD, users=settings.pop("users"))
-            flooded = await bench.flood(8, load, options_of(settings), settle_s=SETTLE_S)
+            flooded = await measured(bench, settings_after(taken))
             real_accepted[taken] = float(flooded.result.accepted)
             real_rates[taken] = flooded.drain_per_s
 
