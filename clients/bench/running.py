@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from clients.http import ClientError, Connection, NoReply, Target
-from clients.spawn import CHECKOUT
 
 from . import pinned
 
@@ -81,7 +80,7 @@ async def running(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
-            cwd=CHECKOUT,
+            cwd=server.directory,
             env=os.environ | (environment or {}),
             start_new_session=True,  # a group of its own, that can be ended as a whole
         )
