@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from trio_stages import cli
+from trio_stages.compare.costs import Costs
+from trio_stages.compare.results import CompareResults
 from trio_stages.ladder import LADDER, STAGES, Stage
 from trio_stages.model import predicted_accepted, service_rate_per_s
 from trio_stages.options import Settings, parse_settings
@@ -18,7 +20,7 @@ from trio_stages.options import Settings, parse_settings
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-CLIENTS = {"garbage", "pairs", "slow", "soak", "stress", "suite"}
+CLIENTS = {"garbage", "lab", "pairs", "slow", "soak", "stress"}
 
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
@@ -77,21 +79,41 @@ def test_every_console_block_has_a_command(page: Path) -> None:
 
 
 @pytest.mark.parametrize("words", of_ours(), ids=" ".join)
-def test_commands_are_understood(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_are_understood(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     program, arguments = words[0], words[1:]
     package, _, client = program.partition(".")
-    if package == "trio_stages" and not client:
+    if program == "trio_stages" and arguments[:1] == ["compare"]:
+        monkeypatch.setattr("trio_stages.compare.command.run_all", no_cells)
+        monkeypatch.setattr("trio_stages.compare.costs.command.measure", no_costs)
+        monkeypatch.chdir(tmp_path)
+        assert cli.main(arguments) == 0
+    elif package == "trio_stages" and not client:
         monkeypatch.setattr(cli, "run_stage", lambda serve, settings: 0)
         assert cli.main(arguments) == 0
     elif package == "clients":
         assert client in CLIENTS
         monkeypatch.setattr("clients.command.run", lambda command: 0)
-        assert importlib.import_module(program).main(arguments) == 0
+        module = importlib.import_module(program)
+        if hasattr(module, "__path__"):
+            module = importlib.import_module(f"{program}.__main__")
+        assert module.main(arguments) == 0
         if "--" in arguments:
             options = arguments[arguments.index("--") + 1 :]
             settings_of(STAGES[int(arguments[0])], options)
     else:
         assert importlib.util.find_spec(program) is not None
+
+
+async def no_cells(*arguments: object) -> CompareResults:
+    """In the place of what runs the cells of a comparison."""
+    return CompareResults(stamps=(), cells=())
+
+
+def no_costs(**options: object) -> Costs:
+    """In the place of what measures its costs."""
+    return Costs(stamp={}, rounds=1, runs=())
 
 
 def settings_of(stage: Stage, options: list[str]) -> Settings:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 USAGE_TEXT = """\
 usage: python -m trio_stages                    print the ladder
        python -m trio_stages N [options]        run stage N until Ctrl-C (N --help: its options)
-       python -m trio_stages diff N M           show the lesson between two stages"""
+       python -m trio_stages diff N M           show the lesson between two stages
+       python -m trio_stages compare            Trio beside asyncio (compare --help: its options)"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,6 +58,10 @@ def _run(words: list[str]) -> int:
             _print_lesson(_stage(before), _stage(after))
         case ["diff", *_]:
             raise UsageError("diff takes two stages, such as 'diff 5 6'")
+        case ["compare", *options]:
+            from .compare import command
+
+            return command.main(options)
         case [number, *options]:
             stage = _stage(number)
             module = stage.load()

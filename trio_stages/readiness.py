@@ -13,21 +13,36 @@ and epoll(7) gives the rules.
 from __future__ import annotations
 
 import select
-from contextlib import suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import trio
+from trio_util import run_and_cancelling
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 # BSD and macOS have none, and Trio's own way does very well.
 HAVE_EPOLL = hasattr(select, "epoll")
 
 
+@asynccontextmanager
+async def open_readiness() -> AsyncIterator[Readiness]:
+    """Tell the connections of the block, all of which are closed in it, when they may read.
+
+    On cancellation too it outlives them: the watching may end before they do, but nothing closes.
+    """
+    readiness = Readiness()
+    try:
+        async with run_and_cancelling(readiness.watch):
+            yield readiness
+    finally:
+        readiness.close()
+
+
 class Readiness:
-    """The connections of one Trio run; ``watch`` has to be running."""
+    """Connections, and whom to tell about them; ``watch`` has to be running."""
 
     def __init__(self) -> None:
         self._tell: dict[int, Callable[[bool], None]] = {}
@@ -40,11 +55,10 @@ class Readiness:
         """Tell whoever may read, until cancelled."""
         if not HAVE_EPOLL:
             await trio.sleep_forever()
-        with self._epoll:
-            while True:
-                await trio.lowlevel.wait_readable(self._epoll)
-                for number, events in self._epoll.poll(0):
-                    self._tell[number](bool(events & self._end))
+        while True:
+            await trio.lowlevel.wait_readable(self._epoll)
+            for number, events in self._epoll.poll(0):
+                self._tell[number](bool(events & self._end))
 
     def register(self, connection: socket.socket, tell: Callable[[bool], None]) -> bool:
         """Call ``tell`` whenever something has come, or the other side has left.
@@ -64,5 +78,9 @@ class Readiness:
     def forget(self, connection: socket.socket) -> None:
         """It is about to be closed."""
         if self._tell.pop(connection.fileno(), None):
-            with suppress(ValueError):  # amid a cancellation the epoll may be the first to close
-                self._epoll.unregister(connection)
+            self._epoll.unregister(connection)
+
+    def close(self) -> None:
+        """Let go of the kernel's part."""
+        if HAVE_EPOLL:
+            self._epoll.close()

@@ -109,5 +109,6 @@ class Timeout:
     def close(self) -> None:
         """There will never be any again."""
         self.is_closed = True
+        del self.passed  # whatever hangs by it need not wait for its place in the heap to come up
         if self.look_at_s < math.inf:
             self._timeouts.leave()

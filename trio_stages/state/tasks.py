@@ -81,7 +81,7 @@ class TaskBalances:
 
 
 class _Opening(Entry):
-    """An entry that waits for its lock; a class, for a generator would cost two microseconds more."""
+    """An entry that waits for its lock; a class, for a generator costs two microseconds more."""
 
     __slots__ = ("_guarded", "_passage")
 

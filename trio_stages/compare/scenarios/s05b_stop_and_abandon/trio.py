@@ -1,0 +1,18 @@
+"""Trio: abandoning is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from trio_stages.compare.core import Core
+    from trio_stages.compare.recorder import Traced
+    from trio_stages.jobs import Job
+
+
+async def process(core: Core, lock: Traced, job: Job) -> None:
+    """Apply one job in a thread that nobody waits for once it is cancelled."""
+    async with lock:
+        await trio.to_thread.run_sync(core.apply, job, abandon_on_cancel=True)

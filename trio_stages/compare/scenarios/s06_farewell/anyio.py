@@ -1,0 +1,31 @@
+"""anyio: as in Trio, the scope is cancelled, and so is this farewell."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trio_stages.compare.core import FAREWELL
+from trio_stages.compare.shells.anyio import RECEIVE_BYTES, handle
+
+if TYPE_CHECKING:
+    import anyio.abc
+    from anyio.streams.memory import MemoryObjectSendStream
+
+    from trio_stages.compare.core import Core
+    from trio_stages.jobs import Job
+
+
+async def connection(
+    core: Core, jobs: MemoryObjectSendStream[Job], stream: anyio.abc.SocketStream
+) -> None:
+    """Answer one client, and part with a word."""
+    conversation = core.conversation(partial(handle, core, jobs))
+    with core.task("connection"):
+        async with stream:
+            try:
+                while not conversation.over:
+                    data = await stream.receive(RECEIVE_BYTES)
+                    await stream.send(conversation.feed(data))
+            finally:
+                await stream.send(FAREWELL)  # noqa: ASYNC102

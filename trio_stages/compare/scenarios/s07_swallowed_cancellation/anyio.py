@@ -1,0 +1,21 @@
+"""anyio: the next await is cancelled too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from trio_stages.compare.core import Core
+    from trio_stages.compare.recorder import Traced
+    from trio_stages.jobs import Job
+
+
+async def process(core: Core, lock: Traced, job: Job) -> None:
+    """Wait for something that never comes; swallow whatever interrupts it."""
+    with core.task("swallows"):
+        try:
+            await anyio.sleep_forever()
+        except BaseException:  # noqa: ASYNC103, the subject
+            pass

@@ -1,0 +1,19 @@
+"""Trio: a shield around both steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from trio_stages.compare.core import Core
+    from trio_stages.compare.recorder import Traced
+    from trio_stages.jobs import Job
+
+
+async def process(core: Core, lock: Traced, job: Job) -> None:
+    """Journal, then apply: both or none."""
+    with trio.CancelScope(shield=True):
+        await trio.to_thread.run_sync(core.journal, job)
+        await trio.to_thread.run_sync(core.apply, job)

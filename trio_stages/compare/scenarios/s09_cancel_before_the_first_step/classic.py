@@ -1,0 +1,36 @@
+"""asyncio: a task that is cancelled before its first step never takes it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from trio_stages.compare.shells.classic import connection
+from trio_stages.jobs import Job
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from trio_stages.compare.core import Core
+
+
+async def run(core: Core, accepted: list[socket.socket], observe: Callable[[], None]) -> None:
+    """Give each connection a task, cancel them all, and look what the clients see."""
+    jobs = asyncio.Queue[Job](core.options.capacity)
+    streams = [await asyncio.open_connection(sock=sock) for sock in accepted]
+    with core.store:
+        tasks = [
+            asyncio.create_task(connection(core, jobs, reader, writer))
+            for reader, writer in streams
+        ]
+        core.recorder.event("cancel", "server", "all at once")
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(observe)
+
+
+def main(core: Core, accepted: list[socket.socket], observe: Callable[[], None]) -> None:
+    """The process."""
+    asyncio.run(run(core, accepted, observe))

@@ -1,0 +1,50 @@
+"""asyncio: what has been started stays, unless somebody undoes it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trio_stages.compare.core import Core
+
+LOOK_UP_S = 0.05
+
+
+def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Nobody is to be served yet."""
+    writer.close()
+
+
+async def work(core: Core) -> None:
+    """A worker, looking for its first job."""
+    with core.task("worker"):
+        while True:
+            await asyncio.sleep(LOOK_UP_S)
+
+
+async def start(core: Core) -> None:
+    """Workers, socket, warm-up."""
+    workers = [asyncio.create_task(work(core)) for _ in range(2)]
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    core.listening(server.sockets[0].getsockname()[1])
+    await asyncio.Event().wait()  # the warm-up
+    await server.serve_forever()
+    await asyncio.gather(*workers)
+
+
+async def run(core: Core, timeout_s: float, observe: Callable[[], None]) -> None:
+    """Start a server, give up, and look what is left."""
+    with core.store:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(start(core), timeout_s)
+        core.recorder.event("cancel", "server", "timeout")
+        await asyncio.to_thread(observe)
+
+
+def main(core: Core, timeout_s: float, observe: Callable[[], None]) -> None:
+    """The process."""
+    asyncio.run(run(core, timeout_s, observe))

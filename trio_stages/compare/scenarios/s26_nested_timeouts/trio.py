@@ -1,0 +1,26 @@
+"""Trio: each scope catches its own cancellation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from trio_stages.compare.core import Core
+
+
+async def run(core: Core, request_s: float, step_s: float) -> str:
+    """Return whose timeout it was."""
+    with trio.move_on_after(request_s) as request:
+        try:
+            with trio.fail_after(step_s):
+                await trio.sleep_forever()
+        except trio.TooSlowError:
+            return "step"
+    return "request" if request.cancelled_caught else "nobody"
+
+
+def main(core: Core, request_s: float, step_s: float) -> str:
+    """The process."""
+    return trio.run(run, core, request_s, step_s)

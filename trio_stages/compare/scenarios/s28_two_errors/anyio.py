@@ -1,0 +1,27 @@
+"""anyio: an exception group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from trio_stages.compare.core import Core
+
+
+async def fail(error: type[Exception]) -> None:
+    """One of the two."""
+    raise error
+
+
+async def run(core: Core, *errors: type[Exception]) -> None:
+    """Both at once."""
+    async with anyio.create_task_group() as group:
+        for error in errors:
+            group.start_soon(fail, error)
+
+
+def main(core: Core, *errors: type[Exception]) -> None:
+    """The process."""
+    anyio.run(run, core, *errors)
