@@ -130,7 +130,7 @@ def test_the_page_has_every_server_and_load() -> None:
     assert len(second.rows) == 1
     text = page(found, plots=False).markdown()
     assert "A connection per request" in text
-    assert "$ python -m uvicorn" in text
+    assert "python -m uvicorn" in text
 
 
 def test_what_a_generator_prints_is_found_behind_the_summary_of_wrk() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 import trio
+from support import PATIENCE_S
 
 from clients.bench import generate, loads, pinned, process, servers, sweeps
 from clients.bench.compare import compare
@@ -164,6 +165,21 @@ async def test_a_server_is_pinned_and_leaves_nothing_behind() -> None:
     assert process.cpu_s(pids) == 0
     assert process.resident_bytes(pids) == 0
     assert pinned.command(None, ["true"])[-2:] == ["-", "true"]
+
+
+async def test_the_children_of_a_server_count_and_end_with_it() -> None:
+    naive = f"{sys.executable} -m clients.bench.peers.naive_trio {{port}}"
+    server = servers.Server(
+        name="parent", title="", kind="bare", argv=("sh", "-c", f"sleep 60 & exec {naive}")
+    )
+    async with running(server) as alone:
+        parent, child = process.family(alone.pid)
+        assert parent == alone.pid
+        assert process.resident_bytes([parent, child]) > process.resident_bytes([parent])
+        end = os.pidfd_open(child)
+    with trio.fail_after(PATIENCE_S):
+        await trio.lowlevel.wait_readable(end)
+    os.close(end)
 
 
 async def test_users_are_sent_until_each_was_accepted() -> None:

@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument(
         "--checkout",
-        type=_checkout,
+        type=Path,
         action="append",
         default=[],
         metavar="DIRECTORY",
@@ -193,7 +193,7 @@ async def _command(options: argparse.Namespace) -> int:
         quick = options.quick
         with command.progress() as update:
             found = await compare(
-                [*options.servers, *options.checkout],
+                [*options.servers, *map(of_checkout, options.checkout)],
                 options.loads or [load for load in loads.LOADS if load.quick or not quick],
                 rounds=options.rounds or (QUICK_ROUNDS if quick else ROUNDS),
                 seconds=options.seconds or (QUICK_SECONDS if quick else SECONDS),
@@ -227,11 +227,15 @@ def read(path: Path) -> Comparison:
         raise ClientError(f"{path}: no results of `bench compare`") from None
 
 
-def _checkout(text: str) -> Server:
-    directory = Path(text).resolve()
+def of_checkout(directory: Path) -> Server:
+    """Stage 8 of another checkout.
+
+    Raises:
+        ClientError: it is none.
+    """
     if not (directory / "trio_stages" / "__main__.py").is_file():
-        raise argparse.ArgumentTypeError(f"{text}: no checkout of this project")
-    return servers.of_checkout(directory)
+        raise ClientError(f"{directory}: no checkout of this project")
+    return servers.of_checkout(directory.resolve())
 
 
 def _names(known: dict[str, Any]) -> Callable[[str], list[Any]]:

@@ -80,9 +80,7 @@ def page(found: Comparison, *, plots: bool = True) -> Page:
                 title="Who they are",
                 blocks=(
                     *(
-                        Code(
-                            text=" ".join(_shown(server)), language="console", caption=server.title
-                        )
+                        Code(text=" ".join(_shown(server)), language="sh", caption=server.title)
                         for server in servers.SERVERS
                         if any(sample.server == server.name for sample in found.samples)
                     ),
@@ -172,4 +170,5 @@ def _bars(samples: Sequence[Sample], load: loads.Load) -> Figure:
 
 
 def _shown(server: Server) -> list[str]:
-    return ["$ python", *server.argv[1:]]  # the interpreter's path is nobody's business
+    # The interpreter's path is nobody's business.
+    return ["python", *(part.format(port="PORT") for part in server.argv[1:])]

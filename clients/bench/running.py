@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -89,7 +90,7 @@ async def running(
             if problem := await _problem(process, url):
                 log.seek(0)
                 lines = log.read().decode(errors="replace").split("\n")
-                last = next((line for line in reversed(lines) if line.strip()), "")
+                last = next((line for line in reversed(lines) if re.search(r"\w", line)), "")
                 raise ClientError(f"{server.name}: {problem}; {last}")
             yield Running(server, process.pid, url)
         finally:
