@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -214,6 +215,18 @@ def test_a_rate_bends_away_from_its_model() -> None:
     assert "bent from 100 on, 3.3 times worse" in scale.sentence(bent)
     assert "at 100 things, 100% of the way" in scale.bends_first([bent, sweep(1, 1, 1)])
     assert "Nothing bends" in scale.bends_first([sweep(1, 1)])
+
+
+def test_sweeps_are_read_back(tmp_path: Path) -> None:
+    bent = sweep(9, 90, 300, better="high", model={1: 10.0, 10: 100.0, 100: 1000.0})
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps({"stamp": {}, "sweeps": [dataclasses.asdict(bent)]}), "utf-8")
+    assert scale.read(file) == ({}, [bent])
+    page = scale.page([bent], {}, plots=False).markdown()
+    assert "bent from 100 on" in page
+    file.write_text("[]", "utf-8")
+    with pytest.raises(ClientError, match="no results"):
+        scale.read(file)
 
 
 def test_a_sentence_says_from_where_on_it_is_straight() -> None:

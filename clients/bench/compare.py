@@ -174,14 +174,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--generator", choices=("wrk", "own"), help="default: wrk where it is installed"
     )
-    parser.add_argument(
-        "--from",
-        dest="earlier",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help="measure nothing; report the results.json of earlier runs as one",
-    )
+    pages.add_from(parser)
     pages.add_out(parser, "compare")
     return command.run(partial(_command, parser.parse_args(arguments)))
 

@@ -9,25 +9,28 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from clients import command
+from clients.http import ClientError
 from trio_stages.report.machine import machine
 from trio_stages.report.page import Figure, Page, Section
 from trio_stages.report.plots import COLOURS, svg
 from trio_stages.report.tables import Table
 
 from . import generate, pages, sweeps
-from .sweeps import BEND, Sweep
+from .sweeps import BEND, Point, Sweep
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from matplotlib.axes import Axes
 
@@ -174,15 +177,40 @@ def page(found: Sequence[Sweep], stamp: dict[str, str], *, plots: bool = True) -
     )
 
 
+def read(path: Path) -> tuple[dict[str, str], list[Sweep]]:
+    """An earlier run: its stamp and its sweeps.
+
+    Raises:
+        ClientError: it is not there, or no such thing.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return content["stamp"], [_sweep(**sweep) for sweep in content["sweeps"]]
+    except OSError as error:
+        raise ClientError(f"{path}: {error.strerror}") from None
+    except (KeyError, TypeError, ValueError):
+        raise ClientError(f"{path}: no results of `bench scale`") from None
+
+
+def _sweep(*, points: list[dict[str, Any]], model: dict[str, float], **fields: Any) -> Sweep:
+    by_size = {int(at): value for at, value in model.items()}  # JSON's keys are text
+    return Sweep(points=tuple(Point(**point) for point in points), model=by_size, **fields)
+
+
 async def _command(options: argparse.Namespace) -> int:
-    with command.progress() as update:
-        found = await measure(options.sweeps or NAMES, quick=options.quick, on_progress=update)
+    if options.earlier:
+        runs = [read(path) for path in options.earlier]
+        stamp = runs[-1][0]
+        found = [sweep for _, of_run in runs for sweep in of_run]
+    else:
+        with command.progress() as update:
+            found = await measure(options.sweeps or NAMES, quick=options.quick, on_progress=update)
+        stamp = machine() | {"load generator": await generate.describe(generate.available())}
     console = Console(width=None if sys.stdout.isatty() else pages.WIDTH_OF_A_FILE)
     for sweep in found:
         console.print(table(sweep).rich())
         print(sentence(sweep), end="\n\n")
     print(bends_first(found).replace("**", ""))
-    stamp = machine() | {"load generator": await generate.describe(generate.available())}
     results = {"stamp": stamp, "sweeps": [dataclasses.asdict(sweep) for sweep in found]}
     command.write_json(options.json, results)
     pages.write(options.out, results, lambda plots: page(found, stamp, plots=plots))
@@ -194,6 +222,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = command.parser("bench scale", "How cost grows, and what bends first.")
     parser.add_argument("sweeps", nargs="*", metavar="SWEEP", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="only the first points of each")
+    pages.add_from(parser)
     pages.add_out(parser, "scale")
     options = parser.parse_args(arguments)
     for name in options.sweeps:
