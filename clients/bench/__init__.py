@@ -19,5 +19,5 @@ What they are made of, bottom up:
 - ``targets``          what was to be reached, judged
 - ``sampler``          runs a server and notes which line is running
 - ``sweeps``           one thing grows, everything else stays
-- ``pages``            where results go; ``comparison_page`` and ``headline_page``: what stands there
+- ``pages``            where results go; ``comparison_page``, ``headline_page``: what they say
 """
