@@ -16,7 +16,7 @@ nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # `matrix` skips what is not there
 nox.options.sessions = ["tests", "lint", "types", "docs"]
 
-COVERED_WHOLE = ("framing", "heads", "chunks", "ledger", "drain_rate", "jobs")
+COVERED_WHOLE = ("framing", "heads", "chunks", "ledger", "handling", "drain_rate", "jobs")
 """Modules that must not lose a byte or a job: every branch of them is hit."""
 
 
