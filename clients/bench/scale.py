@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 CONNECTIONS = (10, 100, 1000, 3000, 10_000)
 WORKERS = (1, 4, 16, 64, 256)
-USERS = (10, 1000, 100_000, 1_000_000)
+USERS = {
+    "sharded": (10, 1000, 100_000, 1_000_000),
+    "per-user": (10, 1000, 100_000),  # a lock for each of a million takes a quarter of an hour
+}
 SHARDS = (1, 4, 16, 64, 256, 1024)
 NAMES = ("connections", "workers", "users", "shards")
 SECONDS = 3.0
@@ -72,9 +75,9 @@ async def measure(
         for offload in ("task", "thread"):
             found.append(await sweeps.workers(some(WORKERS), offload, on_progress))
     if "users" in names:
-        for state in ("sharded", "per-user"):
+        for state, counts in USERS.items():
             found.append(
-                await sweeps.users(some(USERS)[: 2 if quick else None], state, on_progress)
+                await sweeps.users(some(counts)[: 2 if quick else None], state, on_progress)
             )
     if "shards" in names:
         found.append(await sweeps.shards(some(SHARDS), on_progress))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import socket
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -106,7 +107,7 @@ async def connections(
     Raises:
         ClientError: not so many descriptors are allowed here.
     """
-    allow_files(max(counts) * 2 + SPARE_FILES)
+    allow_files(max(counts) + SPARE_FILES)
     server_cpus, load_cpus = pinned.split()
     server = servers.stage(
         8, "--work-ms=0", "--hold-ms=0", "--offload=task", f"--max-connections={max(counts) + 100}"
@@ -211,13 +212,13 @@ async def users(
             empty = process.resident_bytes([alone.pid])
             known = 0
             for number, count in enumerate(counts):
-                await trio.to_thread.run_sync(send_for, alone.url, range(known, count))
+                await _in_thread(send_for, alone.url, range(known, count))
                 known = count
                 await watch_drain(control, math.inf, stall_s=STALL_S)
                 resident = process.resident_bytes([alone.pid])
                 before_s = process.cpu_s([alone.pid])
                 visits = [n * STEP % count for n in range(VISITS)]
-                await trio.to_thread.run_sync(send_for, alone.url, visits)
+                await _in_thread(send_for, alone.url, visits)
                 await watch_drain(control, math.inf, stall_s=STALL_S)
                 used_s = process.cpu_s([alone.pid]) - before_s
                 figures = {"CPU µs for an event": used_s / VISITS * 1e6, "MB": resident / 1e6}
@@ -233,6 +234,10 @@ async def users(
         better="low",
         points=tuple(points),
     )
+
+
+# Left to itself on Ctrl-C: the server is stopped, and that ends it.
+_in_thread = partial(trio.to_thread.run_sync, abandon_on_cancel=True)
 
 
 def send_for(url: str, numbers: Sequence[int]) -> None:
