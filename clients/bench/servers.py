@@ -113,7 +113,7 @@ def _hypercorn(app: str) -> tuple[str, ...]:
 
 
 def _granian(app: str) -> tuple[str, ...]:
-    options = ("--workers=1", "--loop=uvloop", "--no-ws", "--log-level=warning")
+    options = ("--workers=1", "--http=1", "--loop=uvloop", "--no-ws", "--log-level=warning")
     target = f"clients.bench.peers.{app}:app"
     return _module("granian", "--interface=asgi", "--port={port}", *options, target)
 
