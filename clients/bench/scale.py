@@ -21,7 +21,7 @@ from clients import command
 from clients.http import ClientError
 from trio_stages.report.machine import machine
 from trio_stages.report.page import Figure, Page, Section
-from trio_stages.report.plots import COLOURS, svg
+from trio_stages.report.plots import COLOURS, panels
 from trio_stages.report.tables import Table
 
 from . import generate, pages, sweeps
@@ -45,6 +45,8 @@ NAMES = ("connections", "workers", "users", "shards")
 SECONDS = 3.0
 # What --quick leaves of a sweep, and of its seconds.
 QUICK_POINTS, QUICK_SECONDS = 3, 1.0
+# Up to this factor between lowest and highest a plot starts at 0; room above the highest.
+LINEAR, HEADROOM = 20, 1.1
 
 
 async def measure(
@@ -138,29 +140,49 @@ def table(sweep: Sweep) -> Table:
 
 
 def figure(sweep: Sweep) -> Figure:
-    """What the sweep is judged by, and its model."""
-    at = [point.at for point in sweep.points]
-    values = [point.figures[sweep.figure] for point in sweep.points]
+    """What the sweep is judged by, with its model, and the memory beside it."""
+    names = [name for name in (sweep.figure, sweep.memory) if name]
 
-    def draw(axes: Axes) -> None:
-        axes.plot(at, values, "o-", color=COLOURS["measured"], label="measured")
-        if sweep.model:
-            model = [sweep.model[count] for count in at]
-            axes.plot(at, model, "--", color=COLOURS["model"], label="model")
-            axes.legend()
-        axes.set_xscale("log")
-        if max(values) > 20 * min(values) > 0:
-            axes.set_yscale("log")
-        else:
-            axes.set_ylim(bottom=0)
-        axes.set_xticks(at, [f"{count:,}" for count in at])
-        axes.minorticks_off()
+    def draw(all_axes: Sequence[Axes]) -> None:
+        for axes, name in zip(all_axes, names, strict=True):
+            _curve(axes, sweep, name)
 
     return Figure(
-        svg=svg(draw, xlabel=sweep.unit, ylabel=sweep.figure),
+        svg=panels(draw, columns=len(names)),
         caption=sentence(sweep),
-        alt=", ".join(f"{count:,}: {value:,.1f}" for count, value in zip(at, values, strict=True)),
+        alt="; ".join(
+            f"{point.at:,}: "
+            + ", ".join(f"{point.figures[n]:,.1f} {n}" for n in names if n in point.figures)
+            for point in sweep.points
+        ),
     )
+
+
+def _curve(axes: Axes, sweep: Sweep, name: str) -> None:
+    points = [point for point in sweep.points if name in point.figures]
+    at = [point.at for point in points]
+    values = [point.figures[name] for point in points]
+    axes.plot(at, values, "o-", color=COLOURS["measured"], label="measured")
+    if sweep.model and name == sweep.figure:
+        model = [sweep.model[count] for count in at]
+        axes.plot(at, model, "--", color=COLOURS["model"], label="model")
+        axes.legend()
+    axes.set_xscale("log")
+    if max(values) > LINEAR * min(values) > 0:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, HEADROOM * max(values))
+    axes.set_xticks(at, [_short(count) for count in at])
+    axes.minorticks_off()
+    axes.set_xlabel(sweep.unit)
+    axes.set_ylabel(name)
+
+
+def _short(count: int) -> str:
+    for size, letter in ((1_000_000, "M"), (1000, "k")):
+        if count >= size:
+            return f"{count / size:g}{letter}"
+    return str(count)
 
 
 def page(found: Sequence[Sweep], stamp: dict[str, str], *, plots: bool = True) -> Page:

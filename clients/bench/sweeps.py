@@ -64,6 +64,7 @@ class Sweep:
         better: whether that should be low, or high.
         model: what it should be at each point, if arithmetic says so.
         points: in the order of their size.
+        memory: the name of the figure for it, where it was weighed.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Sweep:
     better: Literal["low", "high"]
     points: tuple[Point, ...]
     model: dict[int, float] = field(default_factory=dict)
+    memory: str = ""
 
     def strain(self, point: Point) -> float:
         """How many times worse the figure is here than its model, or than the best of all."""
@@ -146,6 +148,7 @@ async def connections(
         figure="CPU µs for an accepted event",
         better="low",
         points=tuple(points),
+        memory="kB for an idle connection",
     )
 
 
@@ -233,6 +236,7 @@ async def users(
         figure="CPU µs for an event",
         better="low",
         points=tuple(points),
+        memory="bytes for a user",
     )
 
 
