@@ -163,15 +163,15 @@ def _curve(axes: Axes, sweep: Sweep, name: str) -> None:
     at = [point.at for point in points]
     values = [point.figures[name] for point in points]
     axes.plot(at, values, "o-", color=COLOURS["measured"], label="measured")
-    if sweep.model and name == sweep.figure:
-        model = [sweep.model[count] for count in at]
+    model = [sweep.model[count] for count in at] if name == sweep.figure and sweep.model else []
+    if model:
         axes.plot(at, model, "--", color=COLOURS["model"], label="model")
         axes.legend()
     axes.set_xscale("log")
     if max(values) > LINEAR * min(values) > 0:
         axes.set_yscale("log")
     else:
-        axes.set_ylim(0, HEADROOM * max(values))
+        axes.set_ylim(0, HEADROOM * max(*values, *model))
     axes.set_xticks(at, [_short(count) for count in at])
     axes.minorticks_off()
     axes.set_xlabel(sweep.unit)
