@@ -132,6 +132,9 @@ def test_the_page_has_every_server_and_load() -> None:
     text = page(found, plots=False).markdown()
     assert "A connection per request" in text
     assert "python -m uvicorn" in text
+    bars = page(found).figures
+    assert bars[0].alt.endswith("stage 8, jobs in tasks: 100")
+    assert len(bars) == 2
 
 
 def test_what_a_generator_prints_is_found_behind_the_summary_of_wrk() -> None:
@@ -224,6 +227,11 @@ def test_sweeps_are_read_back(tmp_path: Path) -> None:
     assert scale.read(file) == ({}, [bent])
     page = scale.page([bent], {}, plots=False).markdown()
     assert "bent from 100 on" in page
+    weighed = replace(sweep(5, 5), memory="g")
+    weighed.points[1].figures["g"] = 7.0  # where there was too little to weigh, there is no figure
+    drawn = scale.page([bent, sweep(5, 6), weighed], {})
+    assert [figure.svg.count("<svg") for figure in drawn.figures] == [1, 1, 1]
+    assert "10: 5.0 f, 7.0 g" in drawn.figures[2].alt
     file.write_text("[]", "utf-8")
     with pytest.raises(ClientError, match="no results"):
         scale.read(file)

@@ -171,7 +171,7 @@ def _curve(axes: Axes, sweep: Sweep, name: str) -> None:
     if max(values) > LINEAR * min(values) > 0:
         axes.set_yscale("log")
     else:
-        axes.set_ylim(0, HEADROOM * max(*values, *model))
+        axes.set_ylim(0, HEADROOM * max(values + model))
     axes.set_xticks(at, [_short(count) for count in at])
     axes.minorticks_off()
     axes.set_xlabel(sweep.unit)
