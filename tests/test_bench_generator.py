@@ -20,7 +20,7 @@ from clients.bench.generator import Generator, event, message, messages, percent
 from clients.bench.loads import LENGTHS, PIPELINED, Load, Shape
 from clients.bench.running import running
 from clients.drain import read_stats
-from clients.endurance import Endurance
+from clients.endurance import Endurance, endurance
 from clients.http import ClientError, Connection, Target
 from trio_stages.events import parse_event
 from trio_stages.framing import RequestReader
@@ -193,6 +193,13 @@ async def test_users_are_sent_until_each_was_accepted() -> None:
             assert stats["accepted"] == 451  # and the one that showed that it had started
             balances = await control.get_json("/balances")
     assert {f"user{n}" for n in range(450)} <= balances.keys()
+
+
+async def test_a_short_endurance() -> None:
+    found = await endurance(requests=1000, turn_s=SECONDS, tool="own")
+    answered, _, books, released = (claim.holds for claim in found.claims())
+    assert (answered, books, released) == (True, True, True)
+    assert len(found.resident_bytes) == 1
 
 
 def test_endurance_is_judged_by_its_second_half() -> None:
