@@ -76,7 +76,7 @@ def stress(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Slow clients, 10,000 idle connections, stops amid floods: `nox -s soak -- --quick`."""
+    """Slow clients, idle ones, stops amid floods, 10 M requests: `nox -s soak -- --quick`."""
     install(session, "test")
     Path("build").mkdir(exist_ok=True)
     session.run("python", "-m", "clients.soak", "--json", "build/soak.json", *session.posargs)

@@ -20,7 +20,7 @@ from trio_stages.options import Settings, parse_settings
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-CLIENTS = {"garbage", "lab", "pairs", "slow", "soak", "stress"}
+CLIENTS = {"bench", "garbage", "lab", "pairs", "slow", "soak", "stress"}
 
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
