@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 Part = Callable[..., Coroutine[Any, Any, None]]
 
 RETRY_AFTER_S = 1
-#: How long a thread that has been left behind goes on after the close. Without it, what it ends would
-#: race with what its server does last.
+#: How long a thread that has been left behind goes on after the close: what it does last would
+#: otherwise race with what its server does last.
 BEHIND_S = 0.1
 #: What a server may say to a client that it disconnects.
 FAREWELL = replies.SHUTTING_DOWN.render(None)

@@ -151,14 +151,15 @@ class Trial:
         self.core.options = Options(**options)
         return self.core
 
-    def serve(self, script: Callable[[Client], None], **parts: Any) -> None:
+    def serve(self, script: Callable[[Client], None], *, close: bool = True, **parts: Any) -> None:
         """Run the column's server in this thread and the script beside it, until both have ended.
 
         Args:
             script: begins when the server listens.
+            close: the client's sockets at the end.
             parts: functions in the place of the shell's own, such as ``process``.
         """
-        self.run(lambda: self.shell.main(self.core, **parts), script)
+        self.run(lambda: self.shell.main(self.core, **parts), script, close=close)
 
     def run(
         self,
@@ -166,6 +167,7 @@ class Trial:
         script: Callable[[Client], None],
         *,
         required: bool = True,
+        close: bool = True,
     ) -> None:
         """The same for another main function.
 
@@ -173,6 +175,7 @@ class Trial:
             main: blocks until the server has ended.
             script: begins when the server listens.
             required: whether a server that ends before it listens is the scenario's failure.
+            close: the client's sockets at the end.
         """
         client = Client(self.core)
 
@@ -205,7 +208,7 @@ class Trial:
         self.core.recorder.mark("server", "main has ended")
         beside.join(PATIENCE_S)
         self.wait_for_threads()
-        for sock in client.sockets:
+        for sock in client.sockets if close else ():
             sock.close()
 
     def wait_for_threads(self) -> None:
