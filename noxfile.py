@@ -69,10 +69,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def stress(session: nox.Session) -> None:
-    """Every stage in turn under the document's load, and one table."""
+    """The lab: every table of the document beside ours, e.g. `nox -s stress -- --quick 7 8`."""
     install(session, "test")
-    Path("build").mkdir(exist_ok=True)
-    session.run("python", "-m", "clients.suite", "--json", "build/stress.json", *session.posargs)
+    session.run("python", "-m", "clients.lab", *session.posargs)
 
 
 @nox.session
@@ -81,6 +80,13 @@ def soak(session: nox.Session) -> None:
     install(session, "test")
     Path("build").mkdir(exist_ok=True)
     session.run("python", "-m", "clients.soak", "--json", "build/soak.json", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Beside FastAPI, Starlette, aiohttp and others: `nox -s bench -- --quick`, `-- headline`."""
+    install(session, "bench")
+    session.run("python", "-m", "clients.bench", *session.posargs)
 
 
 @nox.session

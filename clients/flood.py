@@ -95,8 +95,8 @@ class LoadResult:
         if self.echo:
             bodies = self.load.bodies()
             return tuple(
-                _judge_echo(reply, bodies[number % len(bodies)])
-                for number, reply in enumerate(self.replies)
+                _judge_echo(reply, bodies[user])
+                for reply, user in zip(self.replies, self.load.users_in_order(), strict=True)
             )
         return tuple(map(_judge, self.replies))
 
@@ -186,6 +186,7 @@ async def run_load(
         ClientError: no more files or sockets on this side.
     """
     send = [target.request("POST", "/", body, close=load.new_connections) for body in load.bodies()]
+    users, schedule_s = load.users_in_order(), load.schedule_s()
     replies: list[Reply | Outcome] = [Outcome.UNSENT] * load.requests
     latencies_s = [math.nan] * load.requests
     numbers = iter(range(load.requests))
@@ -196,14 +197,14 @@ async def run_load(
         nonlocal ended
         with Connection(target) as connection:
             for number in numbers:
-                if load.rate_per_s is None:
+                if schedule_s is None:
                     start = now()
                 else:
-                    start = started + number / load.rate_per_s
+                    start = started + schedule_s[number]
                     await trio.sleep_until(start)
                 replies[number] = Outcome.UNKNOWN
                 try:
-                    replies[number] = await connection.request(send[number % load.users])
+                    replies[number] = await connection.request(send[users[number]])
                 except NoReply as error:
                     if not error.sent:
                         replies[number] = Outcome.UNSENT

@@ -1,7 +1,7 @@
 """``python -m clients.soak [NAME …]``: what slow clients and many connections do to the last stage.
 
 Each experiment starts a server of its own and claims something of it. Exit status 1 if a claim does
-not hold. All of them take some five minutes; ``--quick`` is a minute of smaller ones. Linux only:
+not hold. All of them take some ten minutes; ``--quick`` is a minute of smaller ones. Linux only:
 the server's memory, descriptors and CPU time are read in /proc.
 
 - ``slow``         300 slow connections of four kinds, and a good client beside them
@@ -9,6 +9,7 @@ the server's memory, descriptors and CPU time are read in /proc.
 - ``drain``        SIGTERM amid a flood, again and again
 - ``beyond``       a flood of connections beyond ``--max-connections``
 - ``descriptors``  fewer descriptors than connections
+- ``requests``     10,000,000 requests of five kinds: is the memory flat?
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import command
+from .endurance import endurance
 from .idle import idle
 from .overrun import beyond, descriptors
 from .slowloris import slow
@@ -44,6 +46,7 @@ EXPERIMENTS: dict[str, Callable[..., Awaitable[Any]]] = {
     "drain": drain,
     "beyond": beyond,
     "descriptors": descriptors,
+    "requests": endurance,
 }
 QUICK: dict[str, dict[str, object]] = {
     "slow": {"connections": 100, "windows": 1, "window_s": 5.0},
@@ -51,6 +54,7 @@ QUICK: dict[str, dict[str, object]] = {
     "drain": {"runs": 3},
     "beyond": {"allowed": 100, "arriving": 500, "duration_s": 4.0},
     "descriptors": {"duration_s": 1.0},
+    "requests": {"requests": 200_000, "turn_s": 1.0},
 }
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 CHECKOUT = Path(__file__).parent.parent  # where `python -m trio_stages` is sure to be found
+# What is run, unless somebody has reasons to run a stage in another way.
+LAUNCHER = (sys.executable, "-m", "trio_stages")
 START_S = 15.0
 # Longer than the drain timeout of the last stage (10 s) and the 2 s of a thread that is given up.
 STOP_S = 15.0
@@ -117,7 +119,11 @@ def allow_files(files: int) -> None:
 
 @asynccontextmanager
 async def spawned(
-    stage: int, options: Sequence[str] = (), *, verbose: bool = False
+    stage: int,
+    options: Sequence[str] = (),
+    *,
+    verbose: bool = False,
+    launcher: Sequence[str] = LAUNCHER,
 ) -> AsyncIterator[Server]:
     """Run ``python -m trio_stages STAGE --port 0``; on leaving, it has ended.
 
@@ -125,11 +131,12 @@ async def spawned(
         stage: its number.
         options: further arguments of the server.
         verbose: let its log through to stderr.
+        launcher: the command that takes the number and the options.
 
     Raises:
         ClientError: it did not say where it listens.
     """
-    command = [sys.executable, "-m", "trio_stages", str(stage), "--port", "0", *options]
+    command = [*launcher, str(stage), "--port", "0", *options]
     process = await trio.lowlevel.open_process(
         command,
         stdin=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ from trio_stages.options import Settings, parse_settings
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-CLIENTS = {"garbage", "pairs", "slow", "soak", "stress", "suite"}
+CLIENTS = {"garbage", "lab", "pairs", "slow", "soak", "stress"}
 
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
@@ -95,7 +95,10 @@ def test_commands_are_understood(
     elif package == "clients":
         assert client in CLIENTS
         monkeypatch.setattr("clients.command.run", lambda command: 0)
-        assert importlib.import_module(program).main(arguments) == 0
+        module = importlib.import_module(program)
+        if hasattr(module, "__path__"):
+            module = importlib.import_module(f"{program}.__main__")
+        assert module.main(arguments) == 0
         if "--" in arguments:
             options = arguments[arguments.index("--") + 1 :]
             settings_of(STAGES[int(arguments[0])], options)

@@ -186,17 +186,31 @@ async def test_who_is_cancelled_while_waiting_leaves_no_trace(
     await assert_free(lock)
 
 
-@pytest.mark.parametrize(("kind", "way"), ALL_WAYS)
-async def test_who_is_cancelled_already_does_not_get_a_free_lock(
-    kind: type[TaskLock], way: str, autojump_clock: trio.testing.MockClock
+async def test_who_is_cancelled_already_does_not_get_a_lock_that_it_has_to_wait_for(
+    autojump_clock: trio.testing.MockClock,
 ) -> None:
-    lock = kind(LockTimes())
+    lock = TimedTaskLock(LockTimes())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hold, lock, "write", 1.0)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            async with lock.write():
+                pytest.fail("waiting for a lock is a checkpoint")
+    assert lock.totals.acquisitions == 1
+    await assert_free(lock)
+
+
+async def test_a_free_mutex_is_no_checkpoint() -> None:
+    lock = TimedTaskLock(LockTimes())
     with trio.CancelScope() as scope:
         scope.cancel()
-        async with passage(lock, way)():
-            pytest.fail("getting a lock is a checkpoint")
-    assert lock.totals.acquisitions == 0
-    await assert_free(lock)
+        async with lock.write() as acquisition:
+            pass
+        assert acquisition.wait_s == 0
+        await trio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    assert lock.totals.acquisitions == 1
 
 
 @pytest.mark.parametrize(("kind", "way"), ALL_WAYS)

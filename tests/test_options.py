@@ -109,7 +109,7 @@ def test_a_stage_takes_what_it_has_a_use_for(stage: int, name: str) -> None:
     """An option without a use is an error, a variable without one is ignored."""
     text, value = OTHER[name]
     flag, variable = "--" + name.replace("_", "-"), "TRIO_STAGES_" + name.upper()
-    line = flag if name == "blocking_sleep" else f"{flag} {text}"
+    line = flag if value is True else f"{flag} {text}"
     if name == "shards":
         line += " --state sharded"
     if name in used_by(stage):

@@ -36,7 +36,7 @@ def metadata(installed: Path) -> PathDistribution:
 
 
 def test_the_wheel_is_the_package_byte_for_byte(wheel: Path) -> None:
-    """So what the suite shows of the checkout holds for what is installed."""
+    """So what the tests show of the checkout holds for what is installed."""
     with ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
         packed = {name: archive.read(name) for name in names}

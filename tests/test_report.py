@@ -21,6 +21,7 @@ from trio_stages.report import (
     Section,
     Table,
     Verdict,
+    alone,
     machine,
     panels,
     svg,
@@ -191,6 +192,14 @@ def test_a_table_for_three_readers() -> None:
     assert "a|b [red]" in capture.get()  # no markup of rich's
 
 
+def test_a_long_table_opens_on_demand() -> None:
+    rows = tuple((str(number), "x") for number in range(60))
+    text = Table(columns=("n", "x"), rows=rows, caption="All of `it`").html()
+    assert text.startswith('<details><summary class="caption">All of <code>it</code> (60 rows)<')
+    Tree(text)
+    assert "<details" not in Table(columns=("n", "x"), rows=rows[:10]).html()
+
+
 @pytest.mark.parametrize(
     ("rows", "align"), [((("1",),), ""), ((("1", "2"),), "l"), ((("1", "2"),), "lx")]
 )
@@ -231,6 +240,24 @@ def test_a_plot_fits_a_page_and_takes_its_colours(plot: str) -> None:
     texts = {"".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"Queue depth", "time, s", "jobs", "a < b & $c$"} <= texts
     assert "matplotlib.org" not in plot
+
+
+def test_a_plot_in_a_file_of_its_own_has_a_paper(plot: str) -> None:
+    ElementTree.fromstring(alone(plot))
+    assert "background" in alone(plot)
+    assert "background" not in plot  # a page has one
+
+
+def test_a_long_title_is_folded_evenly() -> None:
+    title = "A title of so many words that it can not stand on one line above its plot"
+    words = [
+        "".join(text.itertext())
+        for text in ElementTree.fromstring(svg(line, title=title)).iter()
+        if text.tag.endswith("text")
+    ]
+    lines = [text for text in words if text and text in title]
+    assert " ".join(lines) == title
+    assert max(map(len, lines)) - min(map(len, lines)) < 8
 
 
 def luminance(colour: str) -> float:

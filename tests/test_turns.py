@@ -211,19 +211,15 @@ async def test_with_room_it_is_not_even_a_checkpoint(loop: Loop, busy: Open) -> 
 
 
 async def test_without_a_job_in_hand_there_is_no_line(loop: Loop, nursery: trio.Nursery) -> None:
-    jobs_in_hand = 1
-    turns = Turns(lambda: jobs_in_hand, 1)
+    turns = Turns(lambda: len(crowd.went) < 3, 1)
+    crowd = Crowd(turns, 10, loop)
     nursery.start_soon(turns.usher)
     await wait_all_tasks_blocked()
-    crowd = Crowd(turns, 10, loop)
-    nursery.start_soon(crowd.rush)
-    while len(crowd.went) < 3:
-        await trio.lowlevel.checkpoint()
-    jobs_in_hand = 0
-    await wait_all_tasks_blocked()
+    await crowd.rush()
     first, *_, last = crowd.groups()
     assert len(first) == 1
-    assert len(last) == 7  # all who were still in line
+    # All who were still in line; Trio runs the third of the crowd and the usher in any order.
+    assert len(last) in (6, 7)
     later = Crowd(turns, 10, loop)
     await later.rush()
     assert len(set(later.went_in_turn)) == 1

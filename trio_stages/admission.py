@@ -33,7 +33,7 @@ async def wait_for_place(
     else:
         # ``send`` would do the same, but has a checkpoint behind it: there a job that went straight
         # to a worker would seem to be queued.
-        ledger.accept(job, handed_over=not jobs.statistics().current_buffer_used)
+        ledger.accept(job, handed_over=ledger.idle_workers > 0)
         return
     try:
         async with move_on_when(client.gone):

@@ -86,7 +86,8 @@ class Connection:
             heads=NO_HEADS if settings.no_fast_path else HEADS,
         )
         self._scope = trio.CancelScope()
-        self._timeout = Timeout(timeouts, self._scope.cancel)
+        self._timeout = Timeout(timeouts, self._time_is_up)
+        self._late = False
         # What the timeout is for; None while we are not waiting for the client to send.
         self._owed: Phase | None = None
         self._last = False
@@ -112,7 +113,7 @@ class Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client has gone; that is its right at any byte
         finally:
-            self._timeout.clear()
+            self._timeout.close()
             await self._stream.aclose()
 
     def finish(self) -> None:
@@ -123,7 +124,7 @@ class Connection:
         """End the connection if nothing has come of a request that would be the last."""
         if self._reader.phase is Phase.IDLE and self._owed is not None:
             self._owed = Phase.IDLE
-            self._scope.cancel()
+            self._time_is_up()
 
     async def turn_away(self, respond: Respond, timeout_s: float) -> None:
         """Answer one request for ``/health``, and anything else with "too many connections".
@@ -198,22 +199,29 @@ class Connection:
     async def _receive_request(self) -> Request | None:
         """The next complete request, or None if the client has ended the connection."""
         reader = self._reader
-        while (request := reader.next_request()) is None:
+        while True:
+            if not reader.idle:
+                request = reader.next_request()
+                if request is not None:
+                    break
+                if (phase := reader.phase) is not self._owed and phase is not Phase.IDLE:
+                    self._expect(phase)
+                if reader.continue_due():
+                    await self._stream.send_all(replies.CONTINUE)
             if reader.at_eof:
                 return None
-            phase = reader.phase
-            if phase is not self._owed and phase is not Phase.IDLE:
-                self._expect(phase)
-            if reader.continue_due():
-                await self._stream.send_all(replies.CONTINUE)
             reader.feed(await self._stream.receive_some(RECEIVE_BYTES))
-        if self._scope.cancel_called:
+        if self._late:
             # Complete at the very moment of its timeout: the timeout stands, for from here on a
             # cancellation would hit the answer and not the client.
             await trio.lowlevel.checkpoint()
         self._owed = None
         self._timeout.clear()
         return request
+
+    def _time_is_up(self) -> None:
+        self._late = True
+        self._scope.cancel()
 
     def _expect(self, phase: Phase) -> None:
         timeout_s = self._timeouts_s[phase]
@@ -226,11 +234,11 @@ class Connection:
         if reply.http_error:
             self._telemetry.ledger.http_error()
         data = reply.render(head)
-        if isinstance(self._stream, TcpStream):  # nearly always all of it, and no clock is needed
-            data = data[self._stream.send_nowait(data) :]
-        if data:
+        # Nearly always the kernel takes all of it, and no clock is needed.
+        sent = self._stream.send_nowait(data) if isinstance(self._stream, TcpStream) else 0
+        if sent < len(data):
             self._timeout.set(self._write_timeout_s)
-            await self._stream.send_all(data)
+            await self._stream.send_all(data[sent:])
         self._expect(Phase.IDLE)
 
     async def _refuse(self, reply: Reply) -> None:

@@ -59,6 +59,7 @@ class RequestReader:
         self._heads = heads
         self._max_header_bytes = max_header_bytes
         self._max_body_bytes = max_body_bytes
+        self._arrived = b""  # all there is, if it has come in one piece and is untouched
         self._buffer = bytearray()
         self._searched = 0  # no end of head before this offset
         self._speaks_http = False  # the request line is one
@@ -73,12 +74,17 @@ class RequestReader:
         """What is being waited for."""
         if self._head is not None:
             return Phase.BODY
-        return Phase.HEAD if self._buffer else Phase.IDLE
+        return Phase.HEAD if self.buffered_bytes else Phase.IDLE
+
+    @property
+    def idle(self) -> bool:
+        """Nothing has come since the last request."""
+        return not (self._arrived or self._buffer or self._head)
 
     @property
     def buffered_bytes(self) -> int:
         """Received and not yet part of a request."""
-        return len(self._buffer)
+        return len(self._buffer) + len(self._arrived)
 
     @property
     def at_eof(self) -> bool:
@@ -92,10 +98,14 @@ class RequestReader:
 
     def feed(self, data: bytes | bytearray) -> None:
         """Take what the socket gave; ``b""`` is the end of the client's sending."""
-        if data:
-            self._buffer += data
-        else:
+        if not data:
             self._eof = True
+        elif self._buffer or self._arrived or self._head is not None:
+            self._buffer += self._arrived
+            self._buffer += data
+            self._arrived = b""
+        else:
+            self._arrived = bytes(data)
 
     def next_request(self) -> Request | None:
         """Return the next complete request, or None while bytes are missing.
@@ -103,6 +113,12 @@ class RequestReader:
         Raises:
             Refused: the input is not acceptable; the connection is to be closed after the reply.
         """
+        if arrived := self._arrived:
+            self._arrived = b""
+            request = self._recognised(arrived)
+            if request is not None:
+                return request
+            self._buffer += arrived
         if self._refused:
             return None
         try:
@@ -110,6 +126,20 @@ class RequestReader:
         except Refused:
             self._refused = True
             raise
+
+    def _recognised(self, arrived: bytes) -> Request | None:
+        """One whole request, and nothing else, whose head is remembered: what nearly all are."""
+        head_bytes = arrived.find(b"\r\n\r\n") + 4
+        head = self._heads.recall(arrived[:head_bytes])
+        if (
+            head is None
+            or head_bytes + head.body_bytes != len(arrived)
+            or head.body_bytes > self._max_body_bytes
+            or head_bytes > self._max_header_bytes
+            or self._refused
+        ):
+            return None
+        return Request(head, arrived[head_bytes:])
 
     def _next_request(self) -> Request | None:
         head = self._head

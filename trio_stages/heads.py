@@ -164,10 +164,8 @@ class HeadMemory:
         self._size = size
         self._heads: dict[bytes, Head] = {}
         self._seen_once: dict[int, None] = {}
-
-    def recall(self, raw: bytes) -> Head | None:
-        """Return what these very bytes mean, or None if h11 is to be asked."""
-        return self._heads.get(raw)
+        #: Return what these very bytes mean, or None if h11 is to be asked.
+        self.recall = self._heads.get
 
     def consider(self, raw: bytes, head: Head) -> None:
         """Remember a head that h11 has read, if it may be and has been here before."""

@@ -5,15 +5,17 @@ Rules:
 1. ``count`` and ``max`` are exact, ``total`` is exact but for the rounding of a sum of floats.
 2. A quantile is off by 1/64 of the true one at most, from a nanosecond to 48 days. Anything
    shorter than a nanosecond is read as 0, and above 48 days only ``max`` is exact.
-3. Memory never grows: 1,666 counters, whatever is recorded.
+3. Memory never grows: 1,666 counters and the last ``FRESH`` durations, whatever is recorded.
 
 The buckets are log-linear, an idea of HdrHistogram: every power of two is cut into 32 equal parts.
 ``math.frexp`` gives the power and the place within it, so finding the bucket takes no logarithm and
 no search. A bucket is at most 1/32 as wide as its lower end, and its middle stands for all of it.
 
-Why a lock around four additions: ``+=`` is a read and a write, and threads record at the same time.
-It is held for a fraction of a microsecond, a thousandth of the shortest job, and never while
-waiting for anything, so it can be taken inside any other lock.
+Recording is one ``append``, which needs no lock in any thread (with and without the GIL it is one
+step of a deque), and so it is no hot lock itself. What has been appended is counted when somebody
+reads, or when it has become too much: a hundred in a row cost a third of one by one. Counting takes
+a lock, for ``+=`` is a read and a write; it is never held while waiting for anything, so it can be
+taken inside any other lock.
 """
 
 from __future__ import annotations
@@ -21,8 +23,14 @@ from __future__ import annotations
 import math
 import threading
 from bisect import bisect_left
+from collections import deque
 from dataclasses import dataclass
 from itertools import accumulate
+from math import frexp
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PARTS = 32
 """Buckets to a power of two; a quantile's relative error is 1 / (2 × PARTS)."""
@@ -33,6 +41,11 @@ LOWEST, HIGHEST = -30, 22
 SHORTEST_S, LONGEST_S = 2.0**LOWEST, 2.0**HIGHEST
 BUCKETS = 1 + (HIGHEST - LOWEST) * PARTS + 1
 """One for what is too short, the log-linear ones, one for what is too long."""
+
+FRESH = 128
+"""Durations that may wait to be counted."""
+
+T = TypeVar("T")
 
 # frexp(x) is (m, e) with x = m × 2**e and 0.5 <= m < 1. So int(m × 64) is one of 32 … 63, and for
 # the shortest duration, (0.5, LOWEST + 1), the sum below must be bucket 1.
@@ -53,9 +66,10 @@ class HistogramStatistics:
 class Histogram:
     """Durations in seconds, recorded from any thread."""
 
-    __slots__ = ("_count", "_counts", "_lock", "_max", "_total")
+    __slots__ = ("_count", "_counts", "_fresh", "_lock", "_max", "_total")
 
     def __init__(self) -> None:
+        self._fresh: deque[float] = deque()
         self._lock = threading.Lock()
         self._counts = [0] * BUCKETS
         self._count = 0
@@ -71,32 +85,50 @@ class Histogram:
         Raises:
             ValueError: it is negative, infinite or not a number; nothing is counted.
         """
-        if SHORTEST_S <= seconds < LONGEST_S:
-            mantissa, exponent = math.frexp(seconds)
-            bucket = _FIRST + exponent * PARTS + int(mantissa * (2 * PARTS))
-        else:
-            bucket = _outer_bucket(seconds)
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"{seconds} is not a duration in seconds")
+        self._fresh.append(seconds)
+        if len(self._fresh) > FRESH:
+            with self._lock:
+                self._count_fresh()
+
+    def record_all(self, durations: Iterable[float]) -> None:
+        """Count several durations, in seconds; each of them as in ``record``, unchecked."""
         with self._lock:
-            self._counts[bucket] += 1
+            self._count_all(durations)
+
+    # With the lock held
+
+    def _count_fresh(self) -> None:
+        self._count_all(taken_from(self._fresh))
+
+    def _count_all(self, durations: Iterable[float]) -> None:
+        counts, longest, shortest_s, longest_s = self._counts, self._max, SHORTEST_S, LONGEST_S
+        for seconds in durations:
+            if shortest_s <= seconds < longest_s:
+                mantissa, exponent = frexp(seconds)
+                counts[_FIRST + exponent * PARTS + int(mantissa * (2 * PARTS))] += 1
+            else:
+                counts[0 if seconds < shortest_s else -1] += 1
             self._count += 1
             self._total += seconds
-            if seconds > self._max:
-                self._max = seconds
+            if seconds > longest:
+                self._max = longest = seconds
 
     @property
     def count(self) -> int:
         """How many durations were recorded."""
-        return self._count
+        return self.statistics().count
 
     @property
     def total(self) -> float:
         """Their sum, in seconds."""
-        return self._total
+        return self.statistics().total
 
     @property
     def max(self) -> float:
         """The longest, in seconds; 0 while there is none."""
-        return self._max
+        return self.statistics().max
 
     def quantile(self, q: float) -> float:
         """The shortest recorded duration that at least the fraction ``q`` does not exceed.
@@ -113,6 +145,7 @@ class Histogram:
         if not 0 <= q <= 1:
             raise ValueError(f"a quantile is asked for by a fraction from 0 to 1, not {q}")
         with self._lock:
+            self._count_fresh()
             counts, longest = self._counts.copy(), self._max
         return _quantile(list(accumulate(counts)), longest, q)
 
@@ -125,6 +158,7 @@ class Histogram:
             powers: exponents from ``LOWEST`` to ``HIGHEST``; ``range(-3, 2)`` is 1/8 s to 2 s.
         """
         with self._lock:
+            self._count_fresh()
             counts = self._counts.copy()
         up_to = list(accumulate(counts))
         return [up_to[(power - LOWEST) * PARTS] for power in powers]
@@ -132,6 +166,7 @@ class Histogram:
     def statistics(self) -> HistogramStatistics:
         """All figures of one instant."""
         with self._lock:
+            self._count_fresh()
             counts = self._counts.copy()
             count, total, longest = self._count, self._total, self._max
         up_to = list(accumulate(counts))
@@ -144,10 +179,9 @@ class Histogram:
         )
 
 
-def _outer_bucket(seconds: float) -> int:
-    if not 0 <= seconds < math.inf:
-        raise ValueError(f"{seconds} is not a duration in seconds")
-    return 0 if seconds < SHORTEST_S else BUCKETS - 1
+def taken_from(fresh: deque[T]) -> list[T]:
+    """What the deque holds now, taken out of it; what other threads append meanwhile stays."""
+    return [fresh.popleft() for _ in range(len(fresh))]
 
 
 def _quantile(up_to: list[int], longest: float, q: float) -> float:

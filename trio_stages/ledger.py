@@ -28,7 +28,20 @@ import trio
 
 from .drain_rate import RATE_MEMORY_S, DrainRate
 from .histogram import Histogram
-from .jobs import ENDS, OUTSTANDING, Job, JobState
+from .jobs import (
+    ABANDONED,
+    ENDS,
+    FAILED,
+    IN_HAND,
+    NEW,
+    OUTSTANDING,
+    PROCESSED,
+    QUEUED,
+    REJECTED,
+    WAITING,
+    Job,
+    JobState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,6 +111,8 @@ class Ledger:
 
     clock: Callable[[], float] = time.perf_counter
     queue_delay: Histogram = field(default_factory=Histogram)
+    #: Workers that wait in ``taking``: whatever is sent goes straight to one of them.
+    idle_workers: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _counts: _Counts = field(default_factory=_Counts)
     _backlog: DrainRate = field(default_factory=DrainRate)
@@ -127,14 +142,14 @@ class Ledger:
     def wait(self, job: Job) -> None:
         """The job waits for a place in the queue; it is not received before its outcome."""
         with self._lock:
-            self._move(job, JobState.WAITING, JobState.NEW)
+            self._move(job, WAITING, NEW)
             self._counts.waiting += 1
 
     def reject(self, job: Job) -> None:
         """The job gets no place."""
         with self._lock:
-            was_waiting = job.state is JobState.WAITING
-            self._move(job, JobState.REJECTED, JobState.NEW, JobState.WAITING)
+            was_waiting = job.state is WAITING
+            self._move(job, REJECTED, NEW, WAITING)
             self._counts.waiting -= was_waiting
             self._counts.rejected += 1
 
@@ -146,25 +161,27 @@ class Ledger:
 
         Args:
             job: new or waiting.
-            handed_over: the channel gave it straight to a worker that was waiting for one.
+            handed_over: the channel gave it straight to one of the ``idle_workers``.
 
         Raises:
             LedgerError: it has been rejected, and its client told so.
         """
         with self._lock:
-            if job.state in (JobState.NEW, JobState.WAITING):
+            state = job.state
+            if state is NEW or state is WAITING:
                 self._enter(job)
                 if handed_over:
+                    self.idle_workers -= 1
                     self._take(job)
-            elif job.state is JobState.REJECTED:
+            elif state is REJECTED:
                 raise LedgerError("a job that is REJECTED cannot be accepted")
 
     def take(self, job: Job) -> None:
         """A worker has the job in hand (a no-op if it was handed over)."""
         with self._lock:
-            if job.state is JobState.WAITING:  # faster than its sender woke up
+            if job.state is WAITING:  # faster than its sender woke up
                 self._enter(job)
-            if job.state is not JobState.IN_HAND:
+            if job.state is not IN_HAND:
                 self._take(job)
 
     def apply(self, job: Job, effect: Callable[[int], int]) -> int:
@@ -183,13 +200,18 @@ class Ledger:
         with self._lock:
             if self._sealed:
                 raise LedgerError("the ledger is sealed: nothing is applied any more")
-            if job.state is not JobState.IN_HAND:
+            if job.state is not IN_HAND:
                 raise LedgerError(f"a job that is {job.state.name} cannot be applied")
-            balance = effect(job.event.amount)
-            self._settle(job, JobState.PROCESSED)
-            self._counts.processed += 1
-            self._counts.processed_amount += job.event.amount
-            self._backlog.completed(self.clock())
+            amount = job.event.amount
+            balance = effect(amount)
+            job.state = PROCESSED
+            self._outstanding.discard(job)
+            counts = self._counts
+            counts.in_hand -= 1
+            counts.processed += 1
+            counts.processed_amount += amount
+            if counts.queued:
+                self._backlog.completed(self.clock())
             return balance
 
     def fail(self, job: Job) -> None:
@@ -288,8 +310,8 @@ class Ledger:
 
     def _enter(self, job: Job) -> None:
         counts = self._counts
-        counts.waiting -= job.state is JobState.WAITING
-        job.state = JobState.QUEUED
+        counts.waiting -= job.state is WAITING
+        job.state = QUEUED
         job.accepted_at_s = now_s = self.clock()
         counts.accepted += 1
         counts.queued += 1
@@ -298,7 +320,9 @@ class Ledger:
             self._backlog.began(now_s)
 
     def _take(self, job: Job) -> None:
-        self._move(job, JobState.IN_HAND, JobState.QUEUED)
+        if job.state is not QUEUED:
+            raise LedgerError(f"a job that is {job.state.name} cannot be taken")
+        job.state = IN_HAND
         now_s = self.clock()
         counts = self._counts
         counts.queued -= 1
@@ -311,7 +335,7 @@ class Ledger:
         counts, before = self._counts, job.state
         self._move(job, end, *OUTSTANDING)
         self._outstanding.discard(job)
-        if before is JobState.IN_HAND:
+        if before is IN_HAND:
             counts.in_hand -= 1
             return
         counts.queued -= 1
@@ -319,13 +343,13 @@ class Ledger:
             self._backlog.broken_off()
 
     def _fail(self, job: Job) -> None:
-        self._settle(job, JobState.FAILED)
+        self._settle(job, FAILED)
         self._counts.failed += 1
 
     def _abandon(self, job: Job) -> None:
-        if job.state in (JobState.NEW, JobState.WAITING):  # in the channel before its sender knew
+        if job.state in (NEW, WAITING):  # in the channel before its sender knew
             self._enter(job)
-        self._settle(job, JobState.ABANDONED)
+        self._settle(job, ABANDONED)
         self._counts.abandoned += 1
 
 
@@ -340,10 +364,12 @@ class _Taking:
     places. So the job leaves the channel and is taken in one step.
     """
 
+    __slots__ = ("_jobs", "_ledger", "_left")
+
     def __init__(self, ledger: Ledger, jobs: trio.MemoryReceiveChannel[Job]) -> None:
         self._ledger = ledger
         self._jobs = jobs
-        self._left = JOBS_A_TURN
+        self._left = 0
 
     def __aiter__(self) -> _Taking:
         return self
@@ -351,18 +377,29 @@ class _Taking:
     async def __anext__(self) -> Job:
         if self._left:
             self._left -= 1
-            await trio.lowlevel.checkpoint_if_cancelled()
         else:
-            self._left = JOBS_A_TURN
             await trio.lowlevel.checkpoint()
+            self._left = JOBS_A_TURN
         try:
             try:
                 job = self._jobs.receive_nowait()
             except trio.WouldBlock:
-                job = await self._jobs.receive()  # straight from its sender's hand
+                job = await self._from_the_hand_of_its_sender()
         except trio.EndOfChannel:
             raise StopAsyncIteration from None
         self._ledger.take(job)
+        return job
+
+    async def _from_the_hand_of_its_sender(self) -> Job:
+        ledger = self._ledger
+        ledger.idle_workers += 1
+        job = None
+        try:
+            job = await self._jobs.receive()
+        finally:
+            # A job in hand: its sender has told the ledger so, and it has counted us off.
+            if job is None or job.state is not IN_HAND:
+                ledger.idle_workers -= 1
         return job
 
 

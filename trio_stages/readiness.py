@@ -5,46 +5,67 @@ some bookkeeping for every request. Here a connection is registered once, for as
 with an epoll of our own. Trio watches that like any other file; when it has news, one task reads
 all of them and tells whom they concern.
 
-The registration is edge-triggered: the kernel speaks once when something has come. ``TcpStream``
-says what follows from that, and epoll(7) gives the rules.
+The registration is edge-triggered: the kernel speaks once when something has come, and once for the
+last bytes and the end behind them if they come together. ``TcpStream`` says what follows from that,
+and epoll(7) gives the rules.
 """
 
 from __future__ import annotations
 
 import select
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import trio
+from trio_util import run_and_cancelling
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 # BSD and macOS have none, and Trio's own way does very well.
 HAVE_EPOLL = hasattr(select, "epoll")
 
 
+@asynccontextmanager
+async def open_readiness() -> AsyncIterator[Readiness]:
+    """Tell the connections of the block, all of which are closed in it, when they may read.
+
+    On cancellation too it outlives them: the watching may end before they do, but nothing closes.
+    """
+    readiness = Readiness()
+    try:
+        async with run_and_cancelling(readiness.watch):
+            yield readiness
+    finally:
+        readiness.close()
+
+
 class Readiness:
-    """The connections of one Trio run; ``watch`` has to be running."""
+    """Connections, and whom to tell about them; ``watch`` has to be running."""
 
     def __init__(self) -> None:
-        self._tell: dict[int, Callable[[], None]] = {}
+        self._tell: dict[int, Callable[[bool], None]] = {}
         if HAVE_EPOLL:
             self._epoll = select.epoll()
             self._news = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+            self._end = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
     async def watch(self) -> None:
         """Tell whoever may read, until cancelled."""
         if not HAVE_EPOLL:
             await trio.sleep_forever()
-        with self._epoll:
-            while True:
-                await trio.lowlevel.wait_readable(self._epoll)
-                for number, _ in self._epoll.poll(0):
-                    self._tell[number]()
+        while True:
+            await trio.lowlevel.wait_readable(self._epoll)
+            for number, events in self._epoll.poll(0):
+                self._tell[number](bool(events & self._end))
 
-    def register(self, connection: socket.socket, tell: Callable[[], None]) -> bool:
+    def register(self, connection: socket.socket, tell: Callable[[bool], None]) -> bool:
         """Call ``tell`` whenever something has come, or the other side has left.
+
+        Args:
+            connection: open, and forgotten before it is closed.
+            tell: given whether the other side will send nothing more than what has come.
 
         Returns:
             False where there is no epoll, and nobody will be told anything.
@@ -55,5 +76,11 @@ class Readiness:
         return HAVE_EPOLL
 
     def forget(self, connection: socket.socket) -> None:
-        """It is about to be closed; with that the kernel forgets it too."""
-        self._tell.pop(connection.fileno(), None)
+        """It is about to be closed."""
+        if self._tell.pop(connection.fileno(), None):
+            self._epoll.unregister(connection)
+
+    def close(self) -> None:
+        """Let go of the kernel's part."""
+        if HAVE_EPOLL:
+            self._epoll.close()

@@ -33,7 +33,10 @@ class Reply:
         http_error: whether the ledger counts it among ``http_errors``.
     """
 
-    __slots__ = ("_start", "_tail", "body", "close", "fields", "http_error", "reason", "status")
+    __slots__ = (
+        *("_common", "_common_second", "_start", "_tail"),
+        *("body", "close", "fields", "http_error", "reason", "status"),
+    )
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Reply:
         #: Header fields, less those that belong to the connection.
         self.fields = [(name.encode(), value.encode()) for name, value in fields.items()]
         self._tail = b"".join(b"%b: %b\r\n" % field for field in self.fields) + b"\r\n"
+        self._common_second, self._common = 0, b""  # for most requests, and when
 
     def render(self, head: Head | None) -> bytes:
         """Return the bytes for the wire.
@@ -63,6 +67,15 @@ class Reply:
         Args:
             head: of the request that it answers; None where there was no readable one.
         """
+        second = int(time.time())
+        common = head is not None and head.plain and head.keep_alive and head.method != b"HEAD"
+        if not common or self.close:
+            return self._render(head, second)
+        if self._common_second != second:
+            self._common_second, self._common = second, self._render(head, second)
+        return self._common
+
+    def _render(self, head: Head | None, second: int) -> bytes:
         if self.close or head is None or not head.keep_alive:
             connection = b"Connection: close\r\n"
         elif head.http_1_0:
@@ -70,7 +83,7 @@ class Reply:
         else:
             connection = b""
         body = b"" if head is not None and head.method == b"HEAD" else self.body
-        return b"".join((self._start, date_line(int(time.time())), connection, self._tail, body))
+        return b"".join((self._start, date_line(second), connection, self._tail, body))
 
 
 @lru_cache(maxsize=2)

@@ -17,7 +17,7 @@ import trio
 from trio_util import move_on_when, run_and_cancelling
 
 from .connection import LAST_CALL_S, Connection
-from .readiness import Readiness
+from .readiness import open_readiness
 from .tcp import Arrivals
 from .timeouts import Timeouts
 from .turns import Turns
@@ -73,7 +73,6 @@ async def serve_http(
     places = trio.Semaphore(settings.max_connections + RESERVE)
     turns = Turns(telemetry.ledger.in_hand)
     timeouts = Timeouts()
-    readiness = Readiness()
     connections: set[Connection] = set()
 
     async def serve(connection: Connection) -> None:
@@ -113,7 +112,7 @@ async def serve_http(
                 nursery.start_soon(turn_away, connection)
 
     async with (
-        run_and_cancelling(readiness.watch),
+        open_readiness() as readiness,
         run_and_cancelling(timeouts.watch),
         run_and_cancelling(turns.usher),
         trio.open_nursery() as nursery,

@@ -4,8 +4,8 @@ Every call of Trio's own ``SocketStream`` and ``SocketListener`` is a checkpoint
 is a turn of the event loop, whether or not there was anything to wait for. Here
 
 1. ``receive_some`` waits for news (``readiness.py``), then reads. A read that finds nothing, or
-   less than it had room for, has read all there was: the next one waits. One that finds more gives
-   way to the others first.
+   less than it had room for, has read all there was: the next one waits, unless the end has been
+   announced. One that finds more gives way to the others first.
 2. ``send_all`` writes, then waits: what fits the kernel's buffer is no checkpoint.
 3. Whoever has waited for one client takes all that have come.
 
@@ -61,13 +61,14 @@ class TcpStream(trio.abc.HalfCloseableStream):
         self.socket = connection
         self._readiness = readiness
         self._may_read = True
+        self._end_is_near = False
         self._reader: trio.lowlevel.Task | None = None
         self._is_told = readiness.register(connection, self._tell)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait until there is something, and return it; ``b""`` is the end."""
         room = max_bytes or RECEIVE_BYTES
-        while True:
+        while True:  # noqa: ASYNC913 (what is there already is not waited for)
             if not self._may_read:
                 await self._news()
             try:
@@ -80,7 +81,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
             if len(data) == room:
                 await trio.lowlevel.cancel_shielded_checkpoint()  # cancelled, it would lose data
             elif data:
-                self._may_read = False
+                self._may_read = self._end_is_near
             return data
 
     def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
@@ -118,22 +119,23 @@ class TcpStream(trio.abc.HalfCloseableStream):
             trio.lowlevel.notify_closing(self.socket)
             self._readiness.forget(self.socket)
             self.socket.close()
-            self._tell()
+            self._tell(True)
 
     async def _news(self) -> None:
         if not self._is_told:
             await trio.lowlevel.wait_readable(self.socket)
             return
 
-        def abort(_: object) -> trio.lowlevel.Abort:
-            self._reader = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
         self._reader = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        await trio.lowlevel.wait_task_rescheduled(self._no_news)
 
-    def _tell(self) -> None:
+    def _no_news(self, _: object) -> trio.lowlevel.Abort:
+        self._reader = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _tell(self, end_is_near: bool) -> None:
         self._may_read = True
+        self._end_is_near |= end_is_near
         if self._reader is not None:
             trio.lowlevel.reschedule(self._reader)
             self._reader = None

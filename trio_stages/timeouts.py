@@ -1,18 +1,20 @@
 """Timeouts of many clients, kept by one task.
 
-A connection moves its deadline several times for each request, and nearly always nothing comes of
-it: the client is in time. Moving the deadline of a ``trio.CancelScope`` costs two microseconds, for
-it has to find its place among all deadlines of the process. But those of our clients come in a few
-lengths (for a header, a body, an idle connection), and of all that have the same length the first
-to be set is the first to pass. So for each length there is a line: who gets a new timeout joins it
-at its end, and only the heads of the lines are ever looked at.
+A connection moves its deadline for each request, and nearly always nothing comes of it: the client
+is in time. Moving the deadline of a ``trio.CancelScope`` costs two microseconds, for it has to find
+its place among all deadlines of the process. Here moving one later is an assignment: the heap holds
+when to look at a timeout next, which is never too late, and whoever turns out to have more time by
+then gets a new place. So a connection that is busy for hours costs the heap one step a minute.
 
-(An old idea of event loops: libev's manual has it under "Be smart about timeouts".)
+(Old ideas of event loops. libev's manual has the lazy move under "Be smart about timeouts"; asyncio
+clears its heap like this once most of its timers are cancelled.)
 """
 
 from __future__ import annotations
 
 import math
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING
 
 import trio
@@ -20,41 +22,58 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Of closed connections, before the heap is cleared of them.
+MOST_CLOSED = 1000
+
 
 class Timeouts:
     """Who has to be in time, in one Trio run; ``watch`` has to be running."""
 
     def __init__(self) -> None:
-        #: By length in seconds: who is to be in time, and when it is up; the next one first.
-        self._lines: dict[float, dict[Timeout, float]] = {}
-        self._wakes_at_s = math.inf
+        #: Seconds, of the run that this was made in.
+        self.clock = trio.lowlevel.current_clock().current_time
+        # When to look at it, a number because two timeouts cannot be compared, and the timeout.
+        self._heap: list[tuple[float, int, Timeout]] = []
+        self._numbers = count()
+        self._closed = 0
         self._sleep = trio.CancelScope()
 
     async def watch(self) -> None:
         """Tell whoever is not in time, until cancelled."""
+        heap = self._heap
         while True:
-            with trio.CancelScope(deadline=self._wakes_at_s) as self._sleep:
+            with trio.CancelScope(deadline=heap[0][0] if heap else math.inf) as self._sleep:
                 await trio.sleep_forever()
-            now_s = trio.current_time()
-            for line in list(self._lines.values()):
-                while line:
-                    timeout, due_s = next(iter(line.items()))
-                    if due_s > now_s:
-                        break
-                    timeout.clear()
-                    timeout.passed()
-            heads = (next(iter(line.values())) for line in self._lines.values() if line)
-            self._wakes_at_s = min(heads, default=math.inf)
+            now_s = self.clock()
+            while heap and heap[0][0] <= now_s:
+                look_at_s, _, timeout = heappop(heap)
+                if look_at_s == timeout.look_at_s:  # not replaced by an earlier one
+                    timeout.look_at_s = math.inf
+                    self._look_at(timeout, now_s)
 
-    def join(self, timeout: Timeout, seconds: float) -> dict[Timeout, float]:
-        """Put it at the end of the line of its length, and return that line."""
-        line = self._lines.get(seconds)
-        if line is None:
-            line = self._lines[seconds] = {}
-        line[timeout] = due_s = trio.current_time() + seconds
-        if due_s < self._wakes_at_s:
-            self._wakes_at_s = self._sleep.deadline = due_s
-        return line
+    def _look_at(self, timeout: Timeout, now_s: float) -> None:
+        if timeout.is_closed:
+            self._closed -= 1
+        elif timeout.due_s <= now_s:
+            timeout.due_s = math.inf
+            timeout.passed()
+        elif timeout.due_s < math.inf:
+            self.enter(timeout)
+
+    def enter(self, timeout: Timeout) -> None:
+        """Look at it when it is due."""
+        timeout.look_at_s = due_s = timeout.due_s
+        heappush(self._heap, (due_s, next(self._numbers), timeout))
+        if due_s < self._sleep.deadline:
+            self._sleep.deadline = due_s
+
+    def leave(self) -> None:
+        """One more of those in the heap is closed."""
+        self._closed += 1
+        if self._closed > max(MOST_CLOSED, len(self._heap) // 2):
+            self._heap[:] = [entry for entry in self._heap if not entry[2].is_closed]
+            heapify(self._heap)
+            self._closed = 0
 
 
 class Timeout:
@@ -62,24 +81,34 @@ class Timeout:
 
     Args:
         timeouts: those of all.
-        passed: called when the time is up, once.
+        passed: called when the time is up, once for each ``set``.
     """
 
-    __slots__ = ("_line", "_timeouts", "passed")
+    __slots__ = ("_clock", "_timeouts", "due_s", "is_closed", "look_at_s", "passed")
 
     def __init__(self, timeouts: Timeouts, passed: Callable[[], None]) -> None:
         self._timeouts = timeouts
-        self._line: dict[Timeout, float] | None = None
+        self._clock = timeouts.clock
         self.passed = passed
+        self.is_closed = False
+        #: When the time is up.
+        self.due_s = math.inf
+        #: Its place in the heap, never later than that.
+        self.look_at_s = math.inf
 
     def set(self, seconds: float) -> None:
         """The time is up in so many seconds, instead of whenever it was before."""
-        if self._line is not None:
-            del self._line[self]
-        self._line = self._timeouts.join(self, seconds)
+        self.due_s = due_s = self._clock() + seconds
+        if due_s < self.look_at_s:
+            self._timeouts.enter(self)
 
     def clear(self) -> None:
         """There is no hurry."""
-        if self._line is not None:
-            del self._line[self]
-            self._line = None
+        self.due_s = math.inf
+
+    def close(self) -> None:
+        """There will never be any again."""
+        self.is_closed = True
+        del self.passed  # whatever hangs by it need not wait for its place in the heap to come up
+        if self.look_at_s < math.inf:
+            self._timeouts.leave()

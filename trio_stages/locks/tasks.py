@@ -1,8 +1,8 @@
 """Timed locks for Trio tasks: a mutex, and a reader-writer lock that starves nobody.
 
 Both are FIFO: the lock goes from the one who leaves straight to the one who has waited longest.
-Waiting can be cancelled: then the lock is as if nobody had asked, and nothing is counted. Whoever
-is cancelled does not get one that is free either; but getting a free mutex is no turn of the loop.
+Waiting can be cancelled: then the lock is as if nobody had asked, and nothing is counted. Getting a
+mutex that is free is no checkpoint: a worker may do many short jobs in one turn of the loop.
 
 Reader-writer locks are often made of mutexes, the first reader locking out the writers and the last
 one letting them in again. A ``trio.Lock`` must be released by the task that took it, so it cannot
@@ -63,12 +63,12 @@ class _Passage(Acquisition):
         self._lock = lock
 
     async def __aenter__(self) -> Acquisition:
-        await trio.lowlevel.checkpoint_if_cancelled()
         try:
-            self._lock.acquire_nowait()
+            self._lock.acquire_nowait()  # and the wait is 0
         except trio.WouldBlock:
             await self._lock.acquire()
-        return self.__enter__()
+            self.__enter__()
+        return self
 
     async def __aexit__(self, *_: object) -> None:
         self.__exit__()

@@ -8,17 +8,18 @@ Rules:
 3. The wait runs from asking to getting, the hold from getting until just before the release.
 
 Counting happens while the lock is still held, after its hold has been measured: whoever gets the
-lock next finds all before it counted. That takes two small mutexes, always the meter's first. They
-are no hot locks themselves: each is held for about a microsecond, and nobody waits inside.
+lock next finds all before it counted. The meter's own small mutex is no hot lock itself: it is held
+for a fraction of a microsecond, and nobody waits inside.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from trio_stages.histogram import Histogram, HistogramStatistics
+from trio_stages.histogram import FRESH, Histogram, HistogramStatistics, taken_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,20 +38,43 @@ class LockTimes:
     """The waits and holds of one lock, or of several taken together; safe under threads."""
 
     def __init__(self) -> None:
+        # As in a histogram, recording is one append; a pair, so that no snapshot has half of it.
+        self._fresh: deque[tuple[float, float]] = deque()
         self._lock = threading.Lock()  # keeps the two histograms in step
-        self.wait = Histogram()
-        self.hold = Histogram()
+        self._wait = Histogram()
+        self._hold = Histogram()
 
     def record(self, wait_s: float, hold_s: float) -> None:
         """Count one acquisition: seconds waited, seconds held."""
+        self._fresh.append((wait_s, hold_s))
+        if len(self._fresh) > FRESH:
+            with self._lock:
+                self._count_fresh()
+
+    def _count_fresh(self) -> None:
+        fresh = taken_from(self._fresh)
+        self._wait.record_all([wait_s for wait_s, _ in fresh])
+        self._hold.record_all([hold_s for _, hold_s in fresh])
+
+    @property
+    def wait(self) -> Histogram:
+        """The waits."""
         with self._lock:
-            self.wait.record(wait_s)
-            self.hold.record(hold_s)
+            self._count_fresh()
+        return self._wait
+
+    @property
+    def hold(self) -> Histogram:
+        """The holds."""
+        with self._lock:
+            self._count_fresh()
+        return self._hold
 
     def statistics(self) -> LockStatistics:
         """All figures of one instant."""
         with self._lock:
-            wait, hold = self.wait.statistics(), self.hold.statistics()
+            self._count_fresh()
+            wait, hold = self._wait.statistics(), self._hold.statistics()
         return LockStatistics(acquisitions=hold.count, wait=wait, hold=hold)
 
 

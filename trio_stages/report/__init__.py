@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .machine import machine
 from .page import Code, Figure, Page, Section
-from .plots import COLOURS, panels, svg
+from .plots import COLOURS, alone, panels, svg
 from .tables import Table
 from .verdicts import Verdict
 
@@ -23,6 +23,7 @@ __all__ = [
     "Section",
     "Table",
     "Verdict",
+    "alone",
     "machine",
     "panels",
     "svg",

@@ -52,25 +52,35 @@ header { padding-bottom: 1.25rem; border-bottom: 1px solid var(--line); }
 .unseen { --tone: var(--unseen); }
 .tally span { color: var(--tone); }
 nav { font-size: .9rem; padding: 1rem 0; border-bottom: 1px solid var(--line); }
-nav ol { margin: 0; padding: 0 0 0 2em; }
-nav li { padding: .15rem 0; }
-nav li::marker { color: var(--soft); font-variant-numeric: tabular-nums; }
+nav ul { margin: 0; padding: 0; list-style: none; }
+nav li { padding: .15rem 0; line-height: 1.35; }
+nav .part { color: var(--soft); font-size: .8125rem; padding-top: .9rem; }
+nav .part:first-child { padding-top: 0; }
+main > .part {
+  margin: 2.75rem 0 -1rem; color: var(--soft); font-size: .875rem; font-weight: 600;
+  padding-bottom: .3rem; border-bottom: 1px solid var(--line); max-width: none;
+}
+main > .part:first-child { margin-top: 1.75rem; }
 nav a { text-decoration: none; }
 nav a:hover { text-decoration: underline; }
 nav .fails { color: var(--tone); font-size: .85em; white-space: nowrap; }
 section { padding-top: 2rem; }
-figure { margin: 1.25rem 0; max-width: 46rem; }
+figure { margin: 1.25rem 0; max-width: 42rem; }
 figure svg { display: block; width: 100%; height: auto; }
-figcaption, caption, .caption {
+figcaption, .caption {
   color: var(--soft); font-size: .875rem; line-height: 1.45; text-align: left;
 }
 figcaption { margin-top: .4rem; max-width: 44rem; }
-caption, .caption { padding: 0 0 .4rem; margin: 0; }
+.caption { padding: .5rem 0 .4rem; margin: 0; }
+.caption + .wide { margin-top: 0; }
+summary { cursor: pointer; }
 .wide { overflow-x: auto; margin: 1rem 0 1.25rem; max-width: max-content; }
 .wide:focus-visible, pre:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: .875rem; line-height: 1.4; }
 th, td { padding: .35rem .7rem; vertical-align: top; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { padding-left: .1rem; }
+td.l:last-child { min-width: 12rem; }
+td.l:first-child { min-width: 9rem; }
 thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 tbody tr:hover { background: var(--tint); }
 .l { text-align: left; min-width: 6rem; max-width: 26rem; overflow-wrap: normal; }

@@ -86,11 +86,13 @@ class Section:
         title: the heading.
         blocks: in reading order; a str is a paragraph with inline `code`, **bold**, [link](url).
         anchor: its address within the page; empty: made from the title.
+        part: sections of one part that follow each other stand together under its name.
     """
 
     title: str
     blocks: tuple[Block, ...]
     anchor: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,16 +134,21 @@ class Page:
     def html(self) -> str:
         """One self-contained file, light and dark, for a desktop and for a phone."""
         anchors = list(_anchors(self.sections))
-        contents = "\n".join(
-            f'<li><a href="#{anchor}">{escape(section.title)}</a>{_marks(section)}</li>'
-            for section, anchor in zip(self.sections, anchors, strict=True)
-        )
-        sections = "\n".join(
-            f'<section id="{anchor}">\n<h2><a href="#{anchor}">{escape(section.title)}</a></h2>\n'
-            + "\n".join(_html(block) for block in section.blocks)
-            + "\n</section>"
-            for section, anchor in zip(self.sections, anchors, strict=True)
-        )
+        contents, sections, part = [], [], ""
+        for section, anchor in zip(self.sections, anchors, strict=True):
+            if section.part != part:
+                part = section.part
+                contents.append(f'<li class="part">{escape(part)}</li>')
+                sections.append(f'<p class="part">{escape(part)}</p>')
+            contents.append(
+                f'<li><a href="#{anchor}">{escape(section.title)}</a>{_marks(section)}</li>'
+            )
+            sections.append(
+                f'<section id="{anchor}">\n'
+                f'<h2><a href="#{anchor}">{escape(section.title)}</a></h2>\n'
+                + "\n".join(_html(block) for block in section.blocks)
+                + "\n</section>"
+            )
         stamp = "\n".join(
             f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
             for name, value in self.stamp.items()
@@ -165,12 +172,12 @@ class Page:
 </dl>
 </header>
 <nav aria-label="Contents">
-<ol>
-{contents}
-</ol>
+<ul>
+{_lines(contents)}
+</ul>
 </nav>
 <main>
-{sections}
+{_lines(sections)}
 </main>
 </body>
 </html>
@@ -202,8 +209,13 @@ class Page:
             parts.append(
                 as_markdown("; ".join(f"{name} {value}" for name, value in self.stamp.items()))
             )
+        part, level = "", "##"
         for section in self.sections:
-            parts.append(f"## {as_markdown(section.title)}")
+            if section.part != part:
+                part, level = section.part, "###" if section.part else "##"
+                parts += [f"## {as_markdown(part)}"] if part else []
+            anchor = f'<a id="{escape(section.anchor)}"></a>\n\n' if section.anchor else ""
+            parts.append(f"{anchor}{level} {as_markdown(section.title)}")
             parts += [block_text(block) for block in section.blocks]
         return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -215,6 +227,10 @@ class Page:
             if counts[holds]
         )
         return f'<p class="tally">{marks}</p>\n' if marks else ""
+
+
+def _lines(parts: list[str]) -> str:
+    return "\n".join(parts)
 
 
 def _html(block: Block) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import re
 from hashlib import blake2b
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,12 +51,13 @@ STYLE: Any = {  # matplotlib's type of it differs from release to release
     "svg.fonttype": "none",  # text stays text: it can be searched, and read aloud
     "text.parse_math": False,
     "font.family": ["DejaVu Sans"],  # comes with matplotlib, so the layout is the same everywhere
-    "font.size": 12,  # a phone shows seven inches at three quarters of their size
+    "font.size": 13,  # a phone shows seven inches at three quarters of their size
+    "figure.titlesize": 14,
     "axes.titlesize": 13,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 10,
-    "axes.labelsize": 12,
+    "axes.labelsize": 13,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
@@ -65,9 +67,9 @@ STYLE: Any = {  # matplotlib's type of it differs from release to release
     "lines.linewidth": 2,
     "lines.solid_capstyle": "round",
     "legend.frameon": False,
-    "legend.fontsize": 11,
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
+    "legend.fontsize": 12,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -89,12 +91,22 @@ STYLE: Any = {  # matplotlib's type of it differs from release to release
     ),
 }
 
+TITLE_PER_IN = 7.4  # letters of a title in an inch
+
 FONTS = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 
 # In a page the page's own colours agree with these; an <img> has no page around it.
 _ALONE = (
     "<style>.plot{color:#1b1f24}@media(prefers-color-scheme:dark){.plot{color:#e4e7ea}}</style>"
 )
+_PAPER = (
+    "<style>.plot{background:#fdfdfc}"
+    "@media(prefers-color-scheme:dark){.plot{background:#14171a}}</style>"
+)
+
+
+# matplotlib writes millionths of a point; a hundredth is finer than any screen.
+_COORDINATE = re.compile(r"(?<=[\s(\"])(-?\d+\.\d\d)\d{4}(?=[\s)\"])")
 
 
 def svg(
@@ -110,7 +122,7 @@ def svg(
 
     Args:
         draw: draws on the axes it is given.
-        title: above the plot, at the left.
+        title: above the plot, at the left; folded where it is too long.
         xlabel: name and unit of what goes to the right.
         ylabel: name and unit of what goes up.
         width_in: inches; a page scales them to its width, so this is the size of the text.
@@ -125,19 +137,18 @@ def svg(
 
     def draw_one(axes: Sequence[Axes]) -> None:
         draw(axes[0])
-        if title:
-            axes[0].set_title(title)
         if xlabel:
             axes[0].set_xlabel(xlabel)
         if ylabel:
             axes[0].set_ylabel(ylabel)
 
-    return panels(draw_one, width_in=width_in, height_in=height_in)
+    return panels(draw_one, title=title, width_in=width_in, height_in=height_in)
 
 
 def panels(
     draw: Callable[[Sequence[Axes]], None],
     *,
+    title: str = "",
     rows: int = 1,
     columns: int = 1,
     width_in: float = 7.0,
@@ -151,6 +162,7 @@ def panels(
 
     Args:
         draw: draws on the axes it is given, row by row.
+        title: above all of them, at the left; folded where it is too long.
         rows: how many above each other.
         columns: how many side by side.
         width_in: inches in all.
@@ -176,7 +188,7 @@ def panels(
         ) from error
 
     with rc_context(STYLE), io.StringIO() as file:
-        figure = Figure(figsize=(width_in, height_in), layout="constrained")
+        figure = Figure(figsize=(width_in, height_in), dpi=72, layout="constrained")  # as in SVG
         FigureCanvasSVG(figure)
         grid = figure.subplots(
             rows,
@@ -187,9 +199,28 @@ def panels(
             height_ratios=heights,
             width_ratios=widths,
         )
+        if title:
+            text = figure.suptitle(
+                _folded(title, int(width_in * TITLE_PER_IN)), x=0.012, ha="left", weight="bold"
+            )
+            text.set_linespacing(1.15)
         draw(list(grid.flat))
         figure.savefig(file, format="svg", metadata={"Date": None})
         return _inline(file.getvalue())
+
+
+def alone(plot: str) -> str:
+    """A plot as a file of its own: with a paper under it, whatever page shows it as an image."""
+    head, _, body = plot.partition(">")
+    return f"{head}>{_PAPER}{body}\n"
+
+
+def _folded(title: str, width: int) -> str:
+    """In as few lines as fit, about as long as each other."""
+    lines = wrap(title, width)
+    while len(shorter := wrap(title, width - 1)) == len(lines) > 1:
+        lines, width = shorter, width - 1
+    return "\n".join(lines)
 
 
 def _inline(text: str) -> str:
@@ -202,6 +233,7 @@ def _inline(text: str) -> str:
     assert box is not None
     body = body.replace(INK, "currentColor")
     body = body.replace("'DejaVu Sans'", FONTS)
+    body = _COORDINATE.sub(r"\1", body)
     mark = "p" + blake2b(body.encode(), digest_size=4).hexdigest()
     body = re.sub(r'\bid="([^"]+)"', rf'id="{mark}-\1"', body)
     body = re.sub(r'href="#([^"]+)"', rf'href="#{mark}-\1"', body)

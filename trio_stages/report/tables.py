@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import rich.table
 
+LONG = 24  # rows; a longer table is unfolded by whoever wants it
+
 # What Markdown would take for something else, a pipe above all: it ends a cell.
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
 
@@ -66,7 +68,10 @@ class Table:
             pad_edge=False,
         )
         for name, side in zip(self.columns, self.sides, strict=True):
-            table.add_column(Text(name), justify="left" if side == "l" else "right")
+            if side == "l":
+                table.add_column(Text(name))
+            else:  # a figure that is cut is a wrong figure
+                table.add_column(Text(name), justify="right", no_wrap=True)
         for row in self.rows:
             table.add_row(*map(Text, row))
         return table
@@ -83,7 +88,7 @@ class Table:
         return "\n".join(lines)
 
     def html(self) -> str:
-        """A table in a box of its own that scrolls sideways where it is too wide."""
+        """A table in a box of its own that scrolls sideways; a long one opens on demand."""
         head = "".join(
             f'<th scope="col" class="{side}">{escape(name)}</th>'
             for name, side in zip(self.columns, self.sides, strict=True)
@@ -97,11 +102,18 @@ class Table:
             + "</tr>"
             for row in self.rows
         )
-        caption = f"<caption>{as_html(self.caption)}</caption>\n" if self.caption else ""
+        caption = f'<p class="caption">{as_html(self.caption)}</p>\n' if self.caption else ""
         label = escape(as_text(self.caption) or ", ".join(self.columns))
-        return (  # tabindex: a keyboard can scroll it too
+        body = (  # tabindex: a keyboard can scroll it too
             f'<div class="wide" tabindex="0" role="region" aria-label="{label}"><table>\n'
-            f"{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
+        )
+        if len(self.rows) <= LONG:
+            return caption + body
+        summary = as_html(self.caption) or "The table"
+        return (
+            f'<details><summary class="caption">{summary} ({len(self.rows)} rows)</summary>\n'
+            f"{body}</details>"
         )
 
 

@@ -50,8 +50,7 @@ async def handle(
             await wait_for_place(job, jobs, client, ledger)
         else:
             jobs.send_nowait(job)
-            # An empty buffer behind it means that it went straight to a worker that was waiting.
-            ledger.accept(job, handed_over=not jobs.statistics().current_buffer_used)
+            ledger.accept(job, handed_over=ledger.idle_workers > 0)
     except trio.WouldBlock:
         ledger.reject(job)
         return replies.busy(telemetry.retry_after_s())

@@ -26,10 +26,6 @@ class Entry:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """The block has been left."""
         self._balances = None
 
     def add(self, amount: int) -> int:
