@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from trio_stages.options import UsageError
 
+from .lines import shell_lines
 from .run import CompareError, run_all, this_python
 from .scenario import COLUMNS
 from .scenarios import scenarios
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str]) -> int:
         with _progress() as on_progress:
             results = trio.run(run_all, wanted, columns, pythons, on_progress)
         console.print(table(results, scenarios()))
+        lines = ", ".join(f"{column} {count}" for column, count in shell_lines().items())
+        console.print(f"Lines of code in the shells: {lines}", highlight=False)
         for cell in results.cells:
             for difference in cell.differences:
                 print(f"{cell.scenario} {cell.column} on {cell.python}: {difference}")
@@ -79,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         "--python",
         action="append",
         metavar="PATH",
-        help="an interpreter with trio, anyio, h11 and pydantic; more than one for more than one",
+        help="an interpreter with trio, h11, pydantic (and anyio); may be given more than once",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results there")
     return parser
