@@ -16,6 +16,7 @@ from trio_stages.options import UsageError
 
 from .costs import Costs
 from .costs import command as costs_command
+from .lines import shell_lines
 from .report import page, write
 from .run import CompareError, run_all, this_python
 from .scenario import COLUMNS
@@ -55,6 +56,8 @@ def main(arguments: Sequence[str]) -> int:
         with _progress() as on_progress:
             results = trio.run(run_all, wanted, columns, pythons, on_progress)
         console.print(table(results, scenarios()))
+        lines = ", ".join(f"{column} {count}" for column, count in shell_lines().items())
+        console.print(f"Lines of code in the shells: {lines}", highlight=False)
         for cell in results.cells:
             for difference in cell.differences:
                 print(f"{cell.scenario} {cell.column} on {cell.python}: {difference}")
@@ -89,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         "--python",
         action="append",
         metavar="PATH",
-        help="an interpreter with trio, anyio, h11 and pydantic; more than one for more than one",
+        help="an interpreter with trio, h11, pydantic (and anyio); may be given more than once",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results there")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")

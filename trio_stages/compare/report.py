@@ -230,26 +230,9 @@ def judge(scenario: Scenario, cells: Sequence[Cell]) -> Verdict:
     measured = "; ".join(f"{column}: {verdict(cells, column)}" for column in columns)
     return Verdict(
         claim=CLAIMS[scenario.label],
-        holds=label_holds(scenario.label, cells) and all(cell.agrees for cell in cells),
+        holds=scenario.label_follows(cells) and all(cell.agrees for cell in cells),
         measured=measured,
     )
-
-
-def label_holds(label: Label, cells: Sequence[Cell]) -> bool:
-    """Whether the cells bear a label out; a trade-off is one wherever anything was seen."""
-
-    def wanted(column: str) -> dict[str, bool]:
-        return {cell.python: cell.wanted for cell in cells if cell.column == column}
-
-    trio, modern, classic = wanted("trio"), wanted("modern"), wanted("classic")
-    if label is Label.TRIO_BETTER:
-        return all(trio.values()) and not all(modern.values())
-    if label is Label.ASYNCIO_BETTER:
-        best = (column for column in (modern, classic) if column)
-        return not all(trio.values()) and any(all(column.values()) for column in best)
-    if label is Label.SAME:
-        return trio == modern
-    return bool(cells)
 
 
 def metrics_table(cells: Sequence[Cell]) -> Table:

@@ -46,7 +46,10 @@ def run(trial: Trial) -> dict[str, Metric]:
         ours.extend(client.sockets)
 
     trial.serve(script, close=False)
-    return {"descriptors_left": len(descriptors() - before) - len(ours)}
+    left = len(descriptors() - before) - len(ours)
+    for sock in ours:
+        sock.close()
+    return {"descriptors_left": left}
 
 
 SCENARIO = Scenario(
