@@ -40,6 +40,9 @@ CLAIMS = {
     Label.SAME: "**The same**: Trio and modern asyncio do alike.",
 }
 
+#: Their order in the tables.
+LABELS = (Label.ASYNCIO_BETTER, Label.TRADE_OFF, Label.TRIO_BETTER, Label.SAME)
+
 
 def page(
     results: CompareResults, scenarios: Mapping[str, Scenario], costs: Costs | None = None
@@ -145,7 +148,7 @@ def costs_section(costs: Costs) -> Section:
 def table_section(results: CompareResults, scenarios: Sequence[Scenario]) -> Section:
     """All verdicts on a page."""
     counts = Counter(scenario.label for scenario in scenarios)
-    tally = ", ".join(f"**{label.value}** {counts[label]}" for label in Label)
+    tally = ", ".join(f"**{label.value}** {counts[label]}" for label in LABELS)
     surprises = [cell for cell in results.cells if not cell.agrees]
     return Section(
         title="All scenarios",
@@ -153,26 +156,38 @@ def table_section(results: CompareResults, scenarios: Sequence[Scenario]) -> Sec
         blocks=(
             f"{len(scenarios)} scenarios: {tally}. ✓ is what the owner of an ingest server wants, "
             "✗ is not. Where versions of Python differ, each is named.",
-            verdict_table(results, scenarios),
+            *_tables(results, scenarios),
             *_surprises(surprises),
         ),
     )
+
+
+def _tables(results: CompareResults, scenarios: Sequence[Scenario]) -> list[Block]:
+    blocks: list[Block] = []
+    for label, found in by_label(scenarios).items():
+        if found:
+            blocks += [CLAIMS[label], verdict_table(results, found)]
+    return blocks
+
+
+def by_label(scenarios: Sequence[Scenario]) -> dict[Label, list[Scenario]]:
+    """The scenarios of each label: first what speaks for asyncio, last what speaks for nobody."""
+    return {label: [s for s in scenarios if s.label is label] for label in LABELS}
 
 
 def verdict_table(results: CompareResults, scenarios: Sequence[Scenario]) -> Table:
     """A row for each scenario, a column for each column."""
     columns = [c for c in COLUMNS if any(cell.column == c for cell in results.cells)]
     return Table(
-        columns=("scenario", "verdict", *columns),
+        columns=("scenario", *columns),
         rows=tuple(
             (
                 f"{scenario.id} {scenario.title}",
-                scenario.label.value,
                 *(verdict(cells_of(results, scenario), column) for column in columns),
             )
             for scenario in scenarios
         ),
-        align="l" * (2 + len(columns)),
+        align="l" * (1 + len(columns)),
     )
 
 
