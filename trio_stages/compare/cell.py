@@ -44,7 +44,12 @@ def main(arguments: list[str]) -> None:
         print(json.dumps(report), flush=True)
         os._exit(0)
 
-    watchdog = threading.Timer(limit_s, leave, (HANG,))
+    def give_up() -> None:
+        if "ended_by" in trial.metrics:
+            leave(BROKEN, "the server has ended; the scenario's script has not")
+        leave(HANG)
+
+    watchdog = threading.Timer(limit_s, give_up)
     watchdog.daemon = True
     watchdog.start()
     try:

@@ -55,10 +55,18 @@ class Client:
     def connect_and_greet(self) -> socket.socket:
         """A connection that has been answered once, so that the server surely has its task."""
         sock = self.connect()
+        self.greet(sock)
+        return sock
+
+    def greet(self, sock: socket.socket) -> None:
+        """Make the server answer on a connection.
+
+        Raises:
+            Broken: it does not.
+        """
         sock.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         if not self.receive(sock).startswith(b"HTTP/1.1 200 "):
             raise Broken("the server does not answer")
-        return sock
 
     def post(self, name: str, sock: socket.socket | None = None) -> int:
         """Send a job; return the status of the reply, 0 where none came.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trio_stages.compare.trial import Client, Trial
 
 # How long the thread waits for the close, which in some columns waits for the thread.
-HOLD_S = 0.3
+HOLD_S = 0.5
 
 
 def run(trial: Trial) -> dict[str, Metric]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 JOBS = 10
 DRAIN_S = 30.0
 # How long the job in hand goes on, unless the server closes before.
-HOLD_S = 0.5
+HOLD_S = 1.0
 
 
 def run(trial: Trial) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CLIENTS = 4
 WORK_S = 0.005
-DRAIN_S = 1.0
+DRAIN_S = 2.0
 
 
 def run(trial: Trial) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WAITS, NOTICED = "the request waits", "noticed that the client has gone"
 # How long after the client has gone the handler is watched.
-WATCH_S = 0.3
+WATCH_S = 0.5
 
 
 def leave_while_waiting(client: Client) -> None:

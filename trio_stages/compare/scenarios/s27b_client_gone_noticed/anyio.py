@@ -27,7 +27,7 @@ async def connection(
 
     async def watch(scope: anyio.CancelScope) -> None:
         with core.task("watch") as lane:
-            with suppress(anyio.EndOfStream):
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                 while True:
                     await stream.receive(RECEIVE_BYTES)
             core.recorder.mark(lane, NOTICED)

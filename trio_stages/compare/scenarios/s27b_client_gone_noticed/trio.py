@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,9 @@ async def connection(
 
     async def watch(scope: trio.CancelScope) -> None:
         with core.task("watch") as lane:
-            while await stream.receive_some(RECEIVE_BYTES):
-                pass
+            with suppress(trio.BrokenResourceError):
+                while await stream.receive_some(RECEIVE_BYTES):
+                    pass
             core.recorder.mark(lane, NOTICED)
             scope.cancel()
 
