@@ -268,13 +268,6 @@ def test_marks_stand_in_their_row_or_are_lines() -> None:
     assert "saw the end 200 ms" in written
 
 
-def test_a_timeout_that_nobody_noticed_in_time_is_drawn_where_it_was_due() -> None:
-    due = (0.05, MARK, "job: slow", "timeout")
-    late = (0.5, CANCEL, "job: slow", "timeout")
-    written = texts(timeline([cell(events=(*ORDERLY, *events(due, late)))]).svg)
-    assert [text for text in written if "timeout" in text] == ["timeout 40 ms"]
-
-
 def test_a_long_record_says_what_is_left_out() -> None:
     rows = [(float(n), START, f"thread: job {name}", name) for n, name in enumerate("abcdefghijkl")]
     assert "and 3 rows more" in texts(timeline([cell(events=events(*rows))]).svg)

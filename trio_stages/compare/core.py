@@ -27,7 +27,7 @@ from trio_stages.jobs import Job
 from trio_stages.routes import EVENT_PATHS
 
 from .recorder import Recorder, Traced
-from .results import APPLY, CANCEL, CLOSE, MARK, START, STOP
+from .results import APPLY, CANCEL, CLOSE, START, STOP
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -255,11 +255,6 @@ class Core:
     def too_slow(self, job: Job) -> None:
         """The job has been given up, or so its worker believes."""
         self.recorder.mark(f"job: {job.event.user}", "given up")
-
-    def due(self, name: str, timeout_s: float) -> None:
-        """A timeout will come then: said beforehand, for where nobody notices before the end."""
-        at_s = self.recorder.now_s() + timeout_s
-        self.recorder.event(MARK, f"job: {name}", "timeout", at_s=at_s)
 
     # What is written down of tasks, locks and the server
 
