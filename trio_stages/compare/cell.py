@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -25,6 +26,8 @@ from .trial import Trial
 
 def main(arguments: list[str]) -> None:
     """Run the cell and leave the process."""
+    # A shell that runs us in the background has us ignore Ctrl-C, and Python leaves it at that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     scenario = scenarios()[arguments[0]]
     column, limit_s = arguments[1], float(arguments[2])
     shell = import_module(f"trio_stages.compare.shells.{column}")
