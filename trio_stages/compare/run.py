@@ -167,8 +167,11 @@ def judge(task: Task, stamp: Stamp, report: Mapping[str, Any], stderr: str) -> C
     scenario = task.scenario
     python = version(stamp.python)
     metrics = {"outcome": report["outcome"], **report["metrics"], **count_complaints(stderr)}
-    expected = scenario.facts(task.column, python)
-    differences = [
+    try:
+        expected, differences = scenario.facts(task.column, python), []
+    except LookupError as error:
+        expected, differences = {}, [str(error)]
+    differences += [
         f"{name}: {metrics.get(name)} seen, {fact} expected"
         for name, fact in expected.items()
         if not fact.holds(metrics.get(name))

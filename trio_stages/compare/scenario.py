@@ -192,7 +192,7 @@ class Scenario:
         for expectation in self.expected:
             if expectation.covers(column, python):
                 return expectation
-        raise LookupError(f"{self.id}: nothing is expected of {column} on {python}")
+        raise LookupError(f"nothing is known of {column} on {'.'.join(map(str, python))}")
 
     def facts(self, column: str, python: Version) -> Facts:
         """The same as facts, with the outcome; of a HANG nothing more is asked than is said."""
