@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from .events import Event
 
 
+class LedgerError(RuntimeError):
+    """A move that the ledger's rules forbid: the job is not where the caller believes it to be."""
+
+
 class JobState(Enum):
     """Where a job is; the last four are its ends."""
 

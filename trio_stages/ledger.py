@@ -17,7 +17,6 @@ stage 7: at a million steps a second it would become one (stage 9 is about that)
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .drain_rate import RATE_MEMORY_S, DrainRate
+from .handling import Settling, Taking
 from .histogram import Histogram
 from .jobs import (
     ABANDONED,
@@ -41,11 +41,11 @@ from .jobs import (
     WAITING,
     Job,
     JobState,
+    LedgerError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
 __all__ = [
     "OUTSTANDING",
@@ -56,15 +56,6 @@ __all__ = [
     "LedgerError",
     "LedgerStatistics",
 ]
-
-# A job without any work takes some ten microseconds; a turn to itself would take as long again.
-JOBS_A_TURN = 16
-
-log = logging.getLogger(__name__)
-
-
-class LedgerError(RuntimeError):
-    """A move that rule 2 or 3 forbids: the job is not where the caller believes it to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,17 +215,26 @@ class Ledger:
         with self._lock:
             self._abandon(job)
 
-    def taking(self, jobs: trio.MemoryReceiveChannel[Job]) -> _Taking:
-        """Iterate over the channel like the channel itself, but with each job already taken."""
-        return _Taking(self, jobs)
+    def put_down(self, job: Job, *, failed: bool = False) -> None:
+        """The job is failed or abandoned, unless it has come to an end already."""
+        with self._lock:
+            if job.state not in ENDS:  # the seal, in another thread, may have been faster
+                if failed:
+                    self._fail(job)
+                else:
+                    self._abandon(job)
 
-    def settling(self, job: Job) -> _Settling:
+    def taking(self, jobs: trio.MemoryReceiveChannel[Job]) -> Taking:
+        """Iterate over the channel like the channel itself, but with each job already taken."""
+        return Taking(self, jobs)
+
+    def settling(self, job: Job) -> Settling:
         """Whatever ends the ``with`` block, an accepted job is settled behind it.
 
         An exception makes it failed, is logged and goes no further, so that no job kills its
         worker; cancellation (or a stop) makes it abandoned and goes on.
         """
-        return _Settling(self, job)
+        return Settling(self, job)
 
     @contextmanager
     def dropping(self, jobs: trio.MemoryReceiveChannel[Job]) -> Iterator[None]:
@@ -244,7 +244,7 @@ class Ledger:
         finally:
             with suppress(trio.WouldBlock, trio.EndOfChannel):
                 while True:
-                    self._put_down(jobs.receive_nowait(), self._abandon)
+                    self.put_down(jobs.receive_nowait())
 
     def seal(self) -> int:
         """Give up whatever is outstanding: from here on nothing is applied.
@@ -296,11 +296,6 @@ class Ledger:
         """Jobs being worked on."""
         return self._counts.in_hand
 
-    def _put_down(self, job: Job, settle: Callable[[Job], None]) -> None:
-        with self._lock:
-            if job.state not in ENDS:  # the seal, in another thread, may have been faster
-                settle(job)
-
     # Steps, with the lock held
 
     def _move(self, job: Job, to: JobState, *allowed: JobState) -> None:
@@ -351,85 +346,3 @@ class Ledger:
             self._enter(job)
         self._settle(job, ABANDONED)
         self._counts.abandoned += 1
-
-
-class _Taking:
-    """``Ledger.taking``.
-
-    Whoever takes jobs one after the other, and never waits at any, does so ``JOBS_A_TURN`` times
-    before the others get a turn of the event loop.
-
-    ``receive`` has a checkpoint behind the step that empties a place in the queue. A job taken only
-    after it would still be queued when the next one is put into its place: one more than there are
-    places. So the job leaves the channel and is taken in one step.
-    """
-
-    __slots__ = ("_jobs", "_ledger", "_left")
-
-    def __init__(self, ledger: Ledger, jobs: trio.MemoryReceiveChannel[Job]) -> None:
-        self._ledger = ledger
-        self._jobs = jobs
-        self._left = 0
-
-    def __aiter__(self) -> _Taking:
-        return self
-
-    async def __anext__(self) -> Job:
-        if self._left:
-            self._left -= 1
-        else:
-            await trio.lowlevel.checkpoint()
-            self._left = JOBS_A_TURN
-        try:
-            try:
-                job = self._jobs.receive_nowait()
-            except trio.WouldBlock:
-                job = await self._from_the_hand_of_its_sender()
-        except trio.EndOfChannel:
-            raise StopAsyncIteration from None
-        self._ledger.take(job)
-        return job
-
-    async def _from_the_hand_of_its_sender(self) -> Job:
-        ledger = self._ledger
-        ledger.idle_workers += 1
-        job = None
-        try:
-            job = await self._jobs.receive()
-        finally:
-            # A job in hand: its sender has told the ledger so, and it has counted us off.
-            if job is None or job.state is not IN_HAND:
-                ledger.idle_workers -= 1
-        return job
-
-
-class _Settling:
-    """``Ledger.settling``; a class, for a generator would cost a microsecond more for each job."""
-
-    __slots__ = ("_job", "_ledger")
-
-    def __init__(self, ledger: Ledger, job: Job) -> None:
-        self._ledger = ledger
-        self._job = job
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        job, ledger = self._job, self._ledger
-        if error is None:
-            if job.state not in OUTSTANDING:
-                return False
-            error = LedgerError("the job was put down without having been applied")
-        if not isinstance(error, Exception):
-            ledger._put_down(job, ledger._abandon)
-            return False
-        user, amount = job.event.user, job.event.amount
-        log.error("job failed: user=%r amount=%d", user, amount, exc_info=error)
-        ledger._put_down(job, ledger._fail)
-        return True
