@@ -129,7 +129,8 @@ def tables(results: CompareResults, costs: Costs) -> dict[str, str]:
     parts = []
     for label, alike in by_label(found).items():
         if alike:
-            parts += [f"### {label.value}: {len(alike)}", CLAIMS[label].partition(": ")[2]]
+            claim = CLAIMS[label].partition(": ")[2]
+            parts += [f"### {label.value}: {len(alike)}", claim[0].upper() + claim[1:]]
             parts.append(verdict_table(results, alike).markdown())
     linked = "\n\n".join(parts)
     for scenario in found:

@@ -34,8 +34,8 @@ INTRO = (
     "limit, so that a HANG is a result. What favours asyncio stands first."
 )
 CLAIMS = {
-    Label.TRIO_BETTER: "**Trio better**: it does what is wanted, modern asyncio does not.",
-    Label.ASYNCIO_BETTER: "**asyncio better**: modern or classic does what is wanted, Trio not.",
+    Label.TRIO_BETTER: "**Trio better**: Trio does what is wanted, modern asyncio does not.",
+    Label.ASYNCIO_BETTER: "**asyncio better**: modern or classic does what is wanted, Trio does not.",
     Label.TRADE_OFF: "**Trade-off**: each does what some would want.",
     Label.SAME: "**The same**: Trio and modern asyncio do alike.",
 }

@@ -26,7 +26,7 @@ def run(trial: Trial) -> dict[str, Metric]:
 SCENARIO = Scenario(
     id="S27b",
     module=__name__,
-    title="The same, and the handler wants to know",
+    title="A client hangs up, and the handler wants to know",
     done=(
         "As S27, with what each library has for it: in Trio and anyio a second task reads while "
         "the first one waits, in asyncio a `Protocol` is told (`tasks_a_request`)."
