@@ -35,7 +35,8 @@ INTRO = (
 )
 CLAIMS = {
     Label.TRIO_BETTER: "**Trio better**: Trio does what is wanted, modern asyncio does not.",
-    Label.ASYNCIO_BETTER: "**asyncio better**: modern or classic does what is wanted, Trio does not.",
+    Label.ASYNCIO_BETTER: "**asyncio better**: modern or classic does what is wanted, "
+    "Trio does not.",
     Label.TRADE_OFF: "**Trade-off**: each does what some would want.",
     Label.SAME: "**The same**: Trio and modern asyncio do alike.",
 }
