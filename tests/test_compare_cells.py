@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from trio_stages.cli import main
+from trio_stages.compare import command
 from trio_stages.compare.results import BROKEN, ENDED, HANG, START, STOP, Cell, Stamp
 from trio_stages.compare.run import (
     AT_ONCE,
@@ -171,3 +173,17 @@ def test_a_process_that_outlives_its_limit_is_killed_with_its_children(tmp_path:
             await _run([sys.executable, "-c", parent], 1.0, tmp_path)
 
     trio.run(main)
+
+
+def test_ctrl_c_ends_the_run_in_silence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Trio brings it in an exception group, as S11 shows; the command line knows the plain one."""
+
+    async def interrupted(*arguments: object) -> None:
+        async with trio.open_nursery():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run_all", interrupted)
+    assert main(["compare", "S3"]) == 130
+    assert capsys.readouterr() == ("", "")

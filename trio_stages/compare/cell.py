@@ -1,5 +1,6 @@
-"""``python -m trio_stages.compare.cell S3 trio LIMIT_S``: one cell, in a process of its own.
+"""``python -m trio_stages.compare.cell PACKAGE COLUMN LIMIT_S``: one cell, in its own process.
 
+PACKAGE is a scenario's, such as ``s03_timeout_under_lock``.
 One line of JSON on stdout, whatever happens: after the scenario, or at its limit. What remains then
 (threads, tasks, a loop that spins) ends with the process and not before.
 """
@@ -19,8 +20,7 @@ from typing import Any
 
 from .metrics import measure
 from .results import BROKEN, ENDED, HANG
-from .scenarios import scenarios
-from .stamp import stamp
+from .scenarios import load
 from .trial import Trial
 
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
     """Run the cell and leave the process."""
     # A shell that runs us in the background has us ignore Ctrl-C, and Python leaves it at that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    scenario = scenarios()[arguments[0]]
+    scenario = load(arguments[0])
     column, limit_s = arguments[1], float(arguments[2])
     shell = import_module(f"trio_stages.compare.shells.{column}")
     trial = Trial(column, scenario.column_module(column), shell)
@@ -41,7 +41,6 @@ def main(arguments: list[str]) -> None:
             "outcome": outcome,
             "metrics": measure(trial.core) | trial.metrics,
             "events": [asdict(event) for event in trial.core.recorder.events()],
-            "stamp": asdict(stamp()),
             "failure": failure,
         }
         print(json.dumps(report), flush=True)

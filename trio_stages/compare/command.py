@@ -26,6 +26,7 @@ from .summary import table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .results import CompareResults
     from .run import OnProgress
     from .scenario import Scenario
 
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         costs = Costs.load(options.costs) if options.costs else None
         with _progress() as on_progress:
-            results = trio.run(run_all, wanted, columns, pythons, on_progress)
+            results = _run(wanted, columns, pythons, on_progress)
         console.print(table(results, scenarios()))
         lines = ", ".join(f"{column} {count}" for column, count in shell_lines().items())
         console.print(f"Lines of code in the shells: {lines}", highlight=False)
@@ -77,6 +78,21 @@ def main(arguments: Sequence[str]) -> int:
         print(f"trio_stages: {error}", file=sys.stderr)
         return FAILED
     return OK if results.agrees and not unfounded else FAILED
+
+
+def _run(
+    wanted: Sequence[Scenario],
+    columns: Sequence[str],
+    pythons: Sequence[str],
+    on_progress: OnProgress,
+) -> CompareResults:
+    """Run the cells; Ctrl-C comes out of the nursery as what it is (S11)."""
+    try:
+        return trio.run(run_all, wanted, columns, pythons, on_progress)
+    except BaseExceptionGroup as errors:
+        if errors.subgroup(KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -154,7 +154,7 @@ async def run_cell(task: Task, stamp: Stamp, path: Path) -> Cell:
     scenario = task.scenario
     command = [
         *(task.python, "-W", "default", "-m", "trio_stages.compare.cell"),
-        *(scenario.id, task.column, str(scenario.limit_s)),
+        *(scenario.name, task.column, str(scenario.limit_s)),
     ]
     began_s = time.monotonic()
     stdout, stderr = await _run(command, START_S + scenario.limit_s, path)
