@@ -21,7 +21,7 @@ from .costs import Costs
 from .costs.chart import chart
 from .costs.tables import figures, ratios
 from .exhibits import NEIGHBOUR, difference, lengths
-from .report import CLAIMS, cells_of, reasons, stamp, verdict_table
+from .report import CLAIMS, by_label, cells_of, reasons, stamp, verdict_table
 from .results import CompareResults
 from .scenario import COLUMNS
 from .scenarios import scenarios
@@ -126,12 +126,16 @@ def code(scenario: Scenario, column: str) -> list[str]:
 def tables(results: CompareResults, costs: Costs) -> dict[str, str]:
     """What stands between the markers of the chapter, by the marker's name."""
     found = seen(results)
-    table = verdict_table(results, found)
-    linked = table.markdown()
+    parts = []
+    for label, alike in by_label(found).items():
+        if alike:
+            claim = CLAIMS[label].partition(": ")[2]
+            parts += [f"### {label.value}: {len(alike)}", claim[0].upper() + claim[1:]]
+            parts.append(verdict_table(results, alike).markdown())
+    linked = "\n\n".join(parts)
     for scenario in found:
-        linked = linked.replace(
-            f"| {scenario.id} ", f"| [{scenario.id}](compare/{page_name(scenario)}) ", 1
-        )
+        page = f"[{scenario.id}](compare/{page_name(scenario)})"
+        linked = linked.replace(f"| {scenario.id} ", f"| {page} ", 1)
     return {
         "stamp": _stamp(stamp(results)),
         "table": linked,

@@ -152,19 +152,15 @@ def _panel(drawing: Drawing, y: float, cell: Cell, names: str) -> float:
 
 def moments_of(events: Iterable[Event], lanes: set[str]) -> list[Moment]:
     """What is drawn as a line: cancellations from outside, the close, and marks without a row."""
-    moments: dict[tuple[str, str], Moment] = {}
+    moments = []
     for event in events:
         if event.label in COMMON_MARKS or event.kind in (START, STOP):
             continue
         if event.lane in lanes or family_of(event.lane) in lanes:
             continue
         if event.kind != APPLY:
-            label = event.label or event.kind
-            kind = CANCEL if label == "timeout" else event.kind
-            # what was said beforehand need not be said again
-            key = (event.lane, label if kind == CANCEL else str(event.at_s))
-            moments.setdefault(key, Moment(event.at_s, label, kind))
-    return list(moments.values())
+            moments.append(Moment(event.at_s, event.label or event.kind, event.kind))
+    return moments
 
 
 class _Picture:
