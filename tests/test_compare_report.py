@@ -166,8 +166,20 @@ def test_a_crowd_is_counted() -> None:
     assert not row.bars
 
 
+def test_of_a_crowd_only_what_came_too_late_is_marked_one_by_one() -> None:
+    bars = [(float(n), kind, f"thread: job {n}", "") for n in range(1, 9) for kind in (START, STOP)]
+    applied = [(float(n), APPLY, f"thread: job {n}", "applied") for n in range(1, 9)]
+    crowd = events(*bars, *applied, (7.5, CLOSE, "server", "closed"))
+    svg = timeline([cell(events=crowd)]).svg
+    assert "8, 1 at a time, 8 applied" in texts(svg)
+    assert [title for title in titles(svg) if "applied" in title] == [
+        "thread: job: 8, 1 at a time, 8 applied",
+        "applied after closed",
+    ]
+
+
 def test_numbers_make_no_family() -> None:
-    names = ["task: worker 1", "task: worker 12", "thread: job-3", "thread: a7", "lock: store"]
+    names = ["task: worker 1", "task: worker 12", "thread: job 1-3", "thread: a7", "lock: store"]
     assert [family_of(name) for name in names] == [
         "task: worker",
         "task: worker",

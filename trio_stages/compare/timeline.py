@@ -290,6 +290,8 @@ class _Picture:
         if left:
             points += [(WIDTH - RIGHT, base - height), (WIDTH - RIGHT, base)]
         told = f"{row.members}, {largest} at a time" if row.members > largest else str(largest)
+        applied = sum(row.holds(event) for event in self.cell.events if event.kind == APPLY)
+        told += f", {applied} applied" if applied else ""
         told += f", {left} never ended" if left else ""
         self.drawing.polygon(points, COLOURS[row.kind], opacity=0.45, title=f"{row.lane}: {told}")
         middle = (points[0][0] + points[-1][0]) / 2
@@ -323,10 +325,12 @@ class _Picture:
         x, y = self.x_of(event.at_s), self.top + ROW * number + 2 + BAR / 2
         if event.kind == APPLY:
             late = self.closed_s is not None and event.at_s > self.closed_s
+            if self.rows[number].crowd and not late:
+                return  # it says how many
             title = "applied after closed" if late else f"applied, {self.ms(event.at_s)}"
             _diamond(self.drawing, x, y, RED if late else "currentColor", title)
         elif self.rows[number].crowd:
-            pass  # a crowd shows what it did, not what became of each
+            pass  # what became of each is too much
         elif event.kind == CANCEL:
             for way in (1, -1):
                 self.drawing.line(x - 3, y - 3 * way, x + 3, y + 3 * way, colour=RED, width=1.4)
