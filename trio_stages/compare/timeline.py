@@ -55,7 +55,7 @@ def timeline(cells: Sequence[Cell]) -> Figure:
         cells: of one scenario, in the order of the columns; on one interpreter or several.
 
     Returns:
-        The figure; one without cells that have events says so.
+        The figure; of cells in which nothing was recorded no more than their verdicts.
     """
     drawing = Drawing()
     y = _legend(drawing)
@@ -72,6 +72,11 @@ def timeline(cells: Sequence[Cell]) -> Figure:
         + _drawn_once(cells),
         alt="; ".join(said) or "nothing was recorded",
     )
+
+
+def can_be_drawn(cells: Iterable[Cell]) -> bool:
+    """Whether a task, a thread, a lock or a moment was recorded in any of these cells."""
+    return any(rows_of(cell.events) or moments_of(cell.events, set()) for cell in cells)
 
 
 def alike(cells: Iterable[Cell]) -> list[list[Cell]]:
