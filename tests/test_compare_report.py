@@ -280,6 +280,14 @@ def test_marks_stand_in_their_row_or_are_lines() -> None:
     assert "saw the end 200 ms" in written
 
 
+def test_a_mark_that_tells_what_its_cancellation_has_told_is_left_out() -> None:
+    given_up = [(0.1012, MARK, "job: slow", "given up"), (0.2, MARK, "job: slow", "given up")]
+    record = sorted([*OVERLAP, *events(*given_up)], key=lambda event: event.at_s)
+    written = texts(timeline([overlapping("modern", events=tuple(record))]).svg)
+    assert [text for text in written if "given up" in text] == ["given up 200 ms"]
+    assert "timeout 101 ms" in written
+
+
 def test_a_long_record_says_what_is_left_out() -> None:
     rows = [(float(n), START, f"thread: job {name}", name) for n, name in enumerate("abcdefghijkl")]
     assert "and 3 rows more" in texts(timeline([cell(events=events(*rows))]).svg)

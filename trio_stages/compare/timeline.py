@@ -24,6 +24,7 @@ LEFT, RIGHT = 88.0, 14.0  # names of the lanes; room for "never ended"
 ROW, BAR = 18.0, 14.0
 LABEL = 12.0  # a line of labels above the rows
 ROWS = 9  # more say no more
+SAME_S = 0.02  # a mark so soon after the cancellation of its lane tells the same
 AFTER_S = 1.0  # what never ended is seen to go on behind the last event
 
 COLOURS = {"lock": "#2a9461", "thread": "#d07a1e", "task": "#2f7fd0", "client": "#8a6fd8"}
@@ -157,11 +158,16 @@ def _panel(drawing: Drawing, y: float, cell: Cell, names: str) -> float:
 
 def moments_of(events: Iterable[Event], lanes: set[str]) -> list[Moment]:
     """What is drawn as a line: cancellations from outside, the close, and marks without a row."""
-    moments = []
+    moments: list[Moment] = []
+    cancelled_s: dict[str, float] = {}
     for event in events:
         if event.label in COMMON_MARKS or event.kind in (START, STOP):
             continue
         if event.lane in lanes or family_of(event.lane) in lanes:
+            continue
+        if event.kind == CANCEL:
+            cancelled_s[event.lane] = event.at_s
+        elif event.kind == MARK and event.at_s - cancelled_s.get(event.lane, -1.0) < SAME_S:
             continue
         if event.kind != APPLY:
             moments.append(Moment(event.at_s, event.label or event.kind, event.kind))
