@@ -238,8 +238,8 @@ class Core:
             if name.startswith(POISON):
                 raise Poison(name)
             self.store.add(job, self.work)
+            due_s = min(due_s, self.given_up_s.pop(name, due_s))
             if recorder.now_s() > due_s:  # written down when it is over, of when it came
-                due_s = min(due_s, self.given_up_s.get(name, due_s))
                 recorder.event(CANCEL, f"job: {name}", "timeout", at_s=due_s)
 
     def outlast_close(self, at_most_s: float) -> None:
