@@ -38,7 +38,7 @@ from trio_stages.compare.results import (
 )
 from trio_stages.compare.scenario import COLUMNS, Label
 from trio_stages.compare.scenarios import scenarios
-from trio_stages.compare.timeline import alike, named, timeline
+from trio_stages.compare.timeline import alike, can_be_drawn, named, timeline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,8 +166,20 @@ def test_a_crowd_is_counted() -> None:
     assert not row.bars
 
 
+def test_of_a_crowd_only_what_came_too_late_is_marked_one_by_one() -> None:
+    bars = [(float(n), kind, f"thread: job {n}", "") for n in range(1, 9) for kind in (START, STOP)]
+    applied = [(float(n), APPLY, f"thread: job {n}", "applied") for n in range(1, 9)]
+    crowd = events(*bars, *applied, (7.5, CLOSE, "server", "closed"))
+    svg = timeline([cell(events=crowd)]).svg
+    assert "8, 1 at a time, 8 applied" in texts(svg)
+    assert [title for title in titles(svg) if "applied" in title] == [
+        "thread: job: 8, 1 at a time, 8 applied",
+        "applied after closed",
+    ]
+
+
 def test_numbers_make_no_family() -> None:
-    names = ["task: worker 1", "task: worker 12", "thread: job-3", "thread: a7", "lock: store"]
+    names = ["task: worker 1", "task: worker 12", "thread: job 1-3", "thread: a7", "lock: store"]
     assert [family_of(name) for name in names] == [
         "task: worker",
         "task: worker",
@@ -268,12 +280,22 @@ def test_marks_stand_in_their_row_or_are_lines() -> None:
     assert "saw the end 200 ms" in written
 
 
+def test_a_mark_that_tells_what_its_cancellation_has_told_is_left_out() -> None:
+    given_up = [(0.1012, MARK, "job: slow", "given up"), (0.2, MARK, "job: slow", "given up")]
+    record = sorted([*OVERLAP, *events(*given_up)], key=lambda event: event.at_s)
+    written = texts(timeline([overlapping("modern", events=tuple(record))]).svg)
+    assert [text for text in written if "given up" in text] == ["given up 200 ms"]
+    assert "timeout 101 ms" in written
+
+
 def test_a_long_record_says_what_is_left_out() -> None:
     rows = [(float(n), START, f"thread: job {name}", name) for n, name in enumerate("abcdefghijkl")]
     assert "and 3 rows more" in texts(timeline([cell(events=events(*rows))]).svg)
 
 
 def test_a_cell_without_events_has_its_name_and_its_verdict() -> None:
+    assert not can_be_drawn([cell(events=())])
+    assert can_be_drawn([cell(events=()), cell()])
     written = texts(timeline([cell(events=())]).svg)
     assert "trio" in written
     assert "0 overlaps" in written
@@ -456,7 +478,8 @@ def test_the_sample_run_bears_every_label_out_and_no_label_is_empty() -> None:
     assert {s.label for s in shown} == set(Label)
     assert {s.id for s in shown} == set(scenarios())
     pictures = {path.stem for path in catalogue.SAMPLE.parent.glob("s*.svg")}
-    assert pictures == {s.name for s in shown}
+    assert pictures <= {s.name for s in shown}
+    assert "s03_timeout_under_lock" in pictures
 
 
 def test_a_chapter_without_a_marker_is_an_error() -> None:

@@ -188,6 +188,8 @@ class Core:
     failed: list[str] = field(default_factory=list)
     port: int = 0
     feeds: int = 0
+    #: When a job was first given up: a thread that started late does not know how late it is.
+    given_up_s: dict[str, float] = field(default_factory=dict)
     #: Blocking: what a scenario does before a job is applied, such as writing a journal.
     journal: Callable[[Job], None] = lambda job: None
 
@@ -236,6 +238,7 @@ class Core:
             if name.startswith(POISON):
                 raise Poison(name)
             self.store.add(job, self.work)
+            due_s = min(due_s, self.given_up_s.pop(name, due_s))
             if recorder.now_s() > due_s:  # written down when it is over, of when it came
                 recorder.event(CANCEL, f"job: {name}", "timeout", at_s=due_s)
 
@@ -254,6 +257,7 @@ class Core:
 
     def too_slow(self, job: Job) -> None:
         """The job has been given up, or so its worker believes."""
+        self.given_up_s.setdefault(job.event.user, self.recorder.now_s())
         self.recorder.mark(f"job: {job.event.user}", "given up")
 
     # What is written down of tasks, locks and the server

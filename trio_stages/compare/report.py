@@ -13,7 +13,7 @@ from .exhibits import exhibits, lengths
 from .metrics import MEANING
 from .results import HANG
 from .scenario import COLUMNS, Label
-from .timeline import timeline
+from .timeline import can_be_drawn, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -211,7 +211,7 @@ def scenario_section(scenario: Scenario, cells: Sequence[Cell]) -> Section:
         scenario.done,
         scenario.why,
         judge(scenario, cells),
-        timeline(cells),
+        *([timeline(cells)] if can_be_drawn(cells) else []),
         metrics_table(cells),
     ]
     if scenario.note:
