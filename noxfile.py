@@ -5,6 +5,10 @@ A session installs what requirements/<group>.txt pins, hash by hash, and works o
 What stands after `--` goes to the tool: `nox -s tests -- -k ledger`, `nox -s stress -- 5 6`.
 """
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nox
@@ -16,6 +20,8 @@ nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # `matrix` skips what is not there
 nox.options.sessions = ["tests", "lint", "types", "docs"]
 
+COMPARED = ("3.11", "3.12", "3.13", "3.14")
+"""Pythons on which `nox -s compare` looks for a difference."""
 COVERED_WHOLE = ("framing", "heads", "chunks", "ledger", "handling", "drain_rate", "jobs")
 """Modules that must not lose a byte or a job: every branch of them is hit."""
 
@@ -74,9 +80,62 @@ def stress(session: nox.Session) -> None:
     session.run("python", "-m", "clients.lab", *session.posargs)
 
 
+def other_pythons() -> dict[str, str]:
+    """Those of ``COMPARED`` that this machine has besides ours, as commands or from pyenv."""
+    found = {}
+    for minor in COMPARED:
+        pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+        candidates = [str(python) for python in sorted(pyenv.glob(f"{minor}.*/bin/python"))]
+        if command := shutil.which(f"python{minor}"):
+            candidates.insert(0, command)
+        for python in candidates:
+            ask = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+            answer = subprocess.run(ask, capture_output=True, text=True, check=False)
+            if answer.stdout.strip() == minor:  # a shim of pyenv may be there and know no Python
+                found[minor] = python
+                break
+    found.pop("{}.{}".format(*sys.version_info), None)
+    return found
+
+
+@nox.session
+def compare(session: nox.Session) -> None:
+    """Trio beside asyncio: every scenario on each of these Pythons that this machine has.
+
+    Writes build/compare/index.html, report.md and results.json. Exit status 1 where something is
+    not as the registry of scenarios expects. `nox -s compare -- S3`: one of them, and no costs.
+    """
+    install(session, "test")
+    pythons = ["python"]
+    for minor, python in other_pythons().items():
+        venv = Path(".nox", f"compare-{minor}")
+        inside = str(venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+        if not Path(inside).exists():
+            session.run(python, "-m", "venv", str(venv), external=True)
+        session.run(
+            *(inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--require-hashes", "-r", "requirements/test.txt"),
+            external=True,
+        )
+        pythons.append(inside)
+    compare = ("python", "-m", "trio_stages", "compare")
+    folder = "build/compare"
+    first = []
+    if not session.posargs:
+        first = [f"--costs={folder}/costs.json"]
+        session.run(*compare, "costs", "--rounds=3", f"--json={folder}/costs.json")
+    session.run(
+        *compare,
+        *(f"--json={folder}/results.json", f"--html={folder}/index.html"),
+        *(f"--markdown={folder}/report.md", *first),
+        *(f"--python={python}" for python in pythons),
+        *session.posargs,
+    )
+
+
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Slow clients, 10,000 idle connections, stops amid floods: `nox -s soak -- --quick`."""
+    """Slow clients, idle ones, stops amid floods, 10 M requests: `nox -s soak -- --quick`."""
     install(session, "test")
     Path("build").mkdir(exist_ok=True)
     session.run("python", "-m", "clients.soak", "--json", "build/soak.json", *session.posargs)

@@ -99,6 +99,7 @@ class Endurance:
 async def endurance(
     requests: int = 10_000_000,
     turn_s: float = TURN_S,
+    tool: generate.Tool | None = None,
     on_progress: Callable[[str, int, int], object] = lambda what, done, total: None,
 ) -> Endurance:
     """Send so many requests, the loads in turn.
@@ -106,9 +107,10 @@ async def endurance(
     Args:
         requests: at least so many.
         turn_s: seconds of each load before the next one's turn.
+        tool: the load generator; None: wrk where it is installed.
         on_progress: called after each.
     """
-    tool = generate.available()
+    tool = tool or generate.available()
     answered = accepted = errors = 0
     resident: list[int] = []
     async with spawned(STAGE, OPTIONS) as server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -130,7 +131,10 @@ def test_the_page_has_every_server_and_load() -> None:
     assert len(second.rows) == 1
     text = page(found, plots=False).markdown()
     assert "A connection per request" in text
-    assert "$ python -m uvicorn" in text
+    assert "python -m uvicorn" in text
+    bars = page(found).figures
+    assert bars[0].alt.endswith("stage 8, jobs in tasks: 100")
+    assert len(bars) == 2
 
 
 def test_what_a_generator_prints_is_found_behind_the_summary_of_wrk() -> None:
@@ -214,6 +218,23 @@ def test_a_rate_bends_away_from_its_model() -> None:
     assert "bent from 100 on, 3.3 times worse" in scale.sentence(bent)
     assert "at 100 things, 100% of the way" in scale.bends_first([bent, sweep(1, 1, 1)])
     assert "Nothing bends" in scale.bends_first([sweep(1, 1)])
+
+
+def test_sweeps_are_read_back(tmp_path: Path) -> None:
+    bent = sweep(9, 90, 300, better="high", model={1: 10.0, 10: 100.0, 100: 1000.0})
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps({"stamp": {}, "sweeps": [dataclasses.asdict(bent)]}), "utf-8")
+    assert scale.read(file) == ({}, [bent])
+    page = scale.page([bent], {}, plots=False).markdown()
+    assert "bent from 100 on" in page
+    weighed = replace(sweep(5, 5), memory="g")
+    weighed.points[1].figures["g"] = 7.0  # where there was too little to weigh, there is no figure
+    drawn = scale.page([bent, sweep(5, 6), weighed], {})
+    assert [figure.svg.count("<svg") for figure in drawn.figures] == [1, 1, 1]
+    assert "10: 5.0 f, 7.0 g" in drawn.figures[2].alt
+    file.write_text("[]", "utf-8")
+    with pytest.raises(ClientError, match="no results"):
+        scale.read(file)
 
 
 def test_a_sentence_says_from_where_on_it_is_straight() -> None:

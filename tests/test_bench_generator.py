@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 import trio
+from support import PATIENCE_S
 
 from clients.bench import generate, loads, pinned, process, servers, sweeps
 from clients.bench.compare import compare
@@ -19,7 +20,7 @@ from clients.bench.generator import Generator, event, message, messages, percent
 from clients.bench.loads import LENGTHS, PIPELINED, Load, Shape
 from clients.bench.running import running
 from clients.drain import read_stats
-from clients.endurance import Endurance
+from clients.endurance import Endurance, endurance
 from clients.http import ClientError, Connection, Target
 from trio_stages.events import parse_event
 from trio_stages.framing import RequestReader
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, uses epoll")
 
-# Long enough for a few thousand requests.
-SECONDS = 0.3
+# Long enough for a thousand requests.
+SECONDS = 0.15
 
 
 def sent(shape: Shape, pieces: int, users: int = 1) -> list[Request]:
@@ -166,6 +167,21 @@ async def test_a_server_is_pinned_and_leaves_nothing_behind() -> None:
     assert pinned.command(None, ["true"])[-2:] == ["-", "true"]
 
 
+async def test_the_children_of_a_server_count_and_end_with_it() -> None:
+    naive = f"{sys.executable} -m clients.bench.peers.naive_trio {{port}}"
+    server = servers.Server(
+        name="parent", title="", kind="bare", argv=("sh", "-c", f"sleep 60 & exec {naive}")
+    )
+    async with running(server) as alone:
+        parent, child = process.family(alone.pid)
+        assert parent == alone.pid
+        assert process.resident_bytes([parent, child]) > process.resident_bytes([parent])
+        end = os.pidfd_open(child)
+    with trio.fail_after(PATIENCE_S):
+        await trio.lowlevel.wait_readable(end)
+    os.close(end)
+
+
 async def test_users_are_sent_until_each_was_accepted() -> None:
     """One place in the queue: nearly all are refused at first."""
     server = servers.stage(8, "--work-ms=0", "--hold-ms=0", "--offload=task", "--capacity=1")
@@ -177,6 +193,13 @@ async def test_users_are_sent_until_each_was_accepted() -> None:
             assert stats["accepted"] == 451  # and the one that showed that it had started
             balances = await control.get_json("/balances")
     assert {f"user{n}" for n in range(450)} <= balances.keys()
+
+
+async def test_a_short_endurance() -> None:
+    found = await endurance(requests=1000, turn_s=SECONDS, tool="own")
+    answered, _, books, released = (claim.holds for claim in found.claims())
+    assert (answered, books, released) == (True, True, True)
+    assert len(found.resident_bytes) == 1
 
 
 def test_endurance_is_judged_by_its_second_half() -> None:

@@ -41,6 +41,7 @@ async def test_a_peer_accepts_until_its_queue_is_full(peer: Server) -> None:
                 assert reply.status in (400, 422)
             closing = await client.request(target.request("POST", "/", EVENT, close=True))
             assert (closing.status, closing.close) == (503, True)
+            assert (await client.request(message)).status == 503  # over a new connection
 
 
 async def test_a_peer_drains_its_queue(peer: Server) -> None:

@@ -8,6 +8,7 @@ The map, from the top down; arrows point one way:
 * what the stages share: ``server`` → ``connection`` → ``framing``, ``replies`` (HTTP on h11);
   ``routes``, ``events`` (what a request means); ``state/``, ``locks`` (balances and what guards
   them); ``work``, ``admission``, ``joblog``, ``heartbeat`` (around the jobs)
+* ``compare/``: the ingest server again, on Trio and on asyncio, and what becomes of each
 * what is counted: ``ledger`` (every event's fate), ``histogram``, ``telemetry`` (``/stats``),
   ``model`` (what theory predicts)
 * ``report/``: tables, verdicts, plots and pages of whoever measures; no stage knows it

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from .loads import Load
     from .servers import Server
 
-ROUNDS, SECONDS = 5, 2.0
+# Many short rounds: the closer two servers stand in time, the fairer is their ratio.
+ROUNDS, SECONDS = 9, 1.0
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1.0
 SPARE_FILES = 200
 
@@ -154,6 +155,14 @@ def main(arguments: list[str]) -> int:
         metavar="NAME,…",
         help=f"of {', '.join(loads.BY_NAME)}; default: all",
     )
+    parser.add_argument(
+        "--checkout",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIRECTORY",
+        help="measure stage 8 of this checkout too; may be given several times",
+    )
     parser.add_argument("--rounds", type=command.positive, metavar="N", help=f"default: {ROUNDS}")
     parser.add_argument(
         "--seconds",
@@ -165,14 +174,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--generator", choices=("wrk", "own"), help="default: wrk where it is installed"
     )
-    parser.add_argument(
-        "--from",
-        dest="earlier",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help="measure nothing; report the results.json of earlier runs as one",
-    )
+    pages.add_from(parser)
     pages.add_out(parser, "compare")
     return command.run(partial(_command, parser.parse_args(arguments)))
 
@@ -184,7 +186,7 @@ async def _command(options: argparse.Namespace) -> int:
         quick = options.quick
         with command.progress() as update:
             found = await compare(
-                options.servers,
+                [*options.servers, *map(of_checkout, options.checkout)],
                 options.loads or [load for load in loads.LOADS if load.quick or not quick],
                 rounds=options.rounds or (QUICK_ROUNDS if quick else ROUNDS),
                 seconds=options.seconds or (QUICK_SECONDS if quick else SECONDS),
@@ -216,6 +218,17 @@ def read(path: Path) -> Comparison:
         raise ClientError(f"{path}: {error.strerror}") from None
     except (KeyError, TypeError, ValueError):
         raise ClientError(f"{path}: no results of `bench compare`") from None
+
+
+def of_checkout(directory: Path) -> Server:
+    """Stage 8 of another checkout.
+
+    Raises:
+        ClientError: it is none.
+    """
+    if not (directory / "trio_stages" / "__main__.py").is_file():
+        raise ClientError(f"{directory}: no checkout of this project")
+    return servers.of_checkout(directory.resolve())
 
 
 def _names(known: dict[str, Any]) -> Callable[[str], list[Any]]:

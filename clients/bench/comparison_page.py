@@ -51,7 +51,7 @@ def page(found: Comparison, *, plots: bool = True) -> Page:
         found: what was measured.
         plots: with bars, which need matplotlib.
     """
-    absent = [f"{_title(name)}: {why}" for name, why in found.absent.items()]
+    absent = [f"{servers.named(name).title}: {why}" for name, why in found.absent.items()]
     return Page(
         title="Beside what people would pick instead",
         intro=f"Stage 8 without simulated work, so that the server is what is measured, and other "
@@ -80,9 +80,7 @@ def page(found: Comparison, *, plots: bool = True) -> Page:
                 title="Who they are",
                 blocks=(
                     *(
-                        Code(
-                            text=" ".join(_shown(server)), language="console", caption=server.title
-                        )
+                        Code(text=" ".join(_shown(server)), language="sh", caption=server.title)
                         for server in servers.SERVERS
                         if any(sample.server == server.name for sample in found.samples)
                     ),
@@ -98,8 +96,10 @@ def _loads(found: Comparison) -> list[loads.Load]:
 
 
 def _servers(samples: Sequence[Sample], load: loads.Load) -> list[Server]:
-    names = {sample.server for sample in samples if sample.load == load.name}
-    return [server for server in servers.SERVERS if server.name in names]
+    """Those that were measured, in the order of the table; other checkouts come last."""
+    names = list(dict.fromkeys(sample.server for sample in samples if sample.load == load.name))
+    known = [server for server in servers.SERVERS if server.name in names]
+    return known + [servers.named(name) for name in names if name not in servers.BY_NAME]
 
 
 def _table(samples: Sequence[Sample], load: loads.Load) -> Table:
@@ -170,8 +170,5 @@ def _bars(samples: Sequence[Sample], load: loads.Load) -> Figure:
 
 
 def _shown(server: Server) -> list[str]:
-    return ["$ python", *server.argv[1:]]  # the interpreter's path is nobody's business
-
-
-def _title(name: str) -> str:
-    return servers.BY_NAME[name].title if name in servers.BY_NAME else name
+    # The interpreter's path is nobody's business.
+    return ["python", *(part.format(port="PORT") for part in server.argv[1:])]

@@ -30,6 +30,18 @@ def add_out(parser: argparse.ArgumentParser, name: str) -> None:
     )
 
 
+def add_from(parser: argparse.ArgumentParser) -> None:
+    """Add ``--from``."""
+    parser.add_argument(
+        "--from",
+        dest="earlier",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing; report the results.json of earlier runs as one",
+    )
+
+
 def print_verdicts(verdicts: Iterable[Verdict]) -> None:
     """Print each claim and what became of it."""
     for verdict in verdicts:

@@ -1,4 +1,4 @@
-"""``python -m clients.bench.pinned CPUS COMMAND …``: become a command that runs on these CPUs only.
+"""``python pinned.py CPUS COMMAND …``: become a command that runs on these CPUs only.
 
 CPUS is ``0,2`` or ``-`` for any; the pid stays the same. Children inherit it.
 """
@@ -12,7 +12,7 @@ import sys
 def command(cpus: frozenset[int] | None, argv: list[str]) -> list[str]:
     """The command line that runs another one, pinned."""
     where = ",".join(map(str, sorted(cpus))) if cpus else "-"
-    return [sys.executable, "-m", "clients.bench.pinned", where, *argv]
+    return [sys.executable, __file__, where, *argv]  # by its path: it may run in another checkout
 
 
 def split() -> tuple[frozenset[int] | None, frozenset[int] | None]:

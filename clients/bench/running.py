@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,7 +21,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from clients.http import ClientError, Connection, NoReply, Target
-from clients.spawn import CHECKOUT
 
 from . import pinned
 
@@ -81,7 +81,7 @@ async def running(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
-            cwd=CHECKOUT,
+            cwd=server.directory,
             env=os.environ | (environment or {}),
             start_new_session=True,  # a group of its own, that can be ended as a whole
         )
@@ -90,7 +90,7 @@ async def running(
             if problem := await _problem(process, url):
                 log.seek(0)
                 lines = log.read().decode(errors="replace").split("\n")
-                last = next((line for line in reversed(lines) if line.strip()), "")
+                last = next((line for line in reversed(lines) if re.search(r"\w", line)), "")
                 raise ClientError(f"{server.name}: {problem}; {last}")
             yield Running(server, process.pid, url)
         finally:

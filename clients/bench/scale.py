@@ -9,36 +9,44 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from clients import command
+from clients.http import ClientError
 from trio_stages.report.machine import machine
 from trio_stages.report.page import Figure, Page, Section
-from trio_stages.report.plots import COLOURS, svg
+from trio_stages.report.plots import COLOURS, panels
 from trio_stages.report.tables import Table
 
 from . import generate, pages, sweeps
-from .sweeps import BEND, Sweep
+from .sweeps import BEND, Point, Sweep
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from matplotlib.axes import Axes
 
 CONNECTIONS = (10, 100, 1000, 3000, 10_000)
 WORKERS = (1, 4, 16, 64, 256)
-USERS = (10, 1000, 100_000, 1_000_000)
+USERS = {
+    "sharded": (10, 1000, 100_000, 1_000_000),
+    "per-user": (10, 1000, 100_000),  # a lock for each of a million takes a quarter of an hour
+}
 SHARDS = (1, 4, 16, 64, 256, 1024)
 NAMES = ("connections", "workers", "users", "shards")
 SECONDS = 3.0
 # What --quick leaves of a sweep, and of its seconds.
 QUICK_POINTS, QUICK_SECONDS = 3, 1.0
+# Up to this factor between lowest and highest a plot starts at 0; room above the highest.
+LINEAR, HEADROOM = 20, 1.1
 
 
 async def measure(
@@ -69,9 +77,9 @@ async def measure(
         for offload in ("task", "thread"):
             found.append(await sweeps.workers(some(WORKERS), offload, on_progress))
     if "users" in names:
-        for state in ("sharded", "per-user"):
+        for state, counts in USERS.items():
             found.append(
-                await sweeps.users(some(USERS)[: 2 if quick else None], state, on_progress)
+                await sweeps.users(some(counts)[: 2 if quick else None], state, on_progress)
             )
     if "shards" in names:
         found.append(await sweeps.shards(some(SHARDS), on_progress))
@@ -132,29 +140,49 @@ def table(sweep: Sweep) -> Table:
 
 
 def figure(sweep: Sweep) -> Figure:
-    """What the sweep is judged by, and its model."""
-    at = [point.at for point in sweep.points]
-    values = [point.figures[sweep.figure] for point in sweep.points]
+    """What the sweep is judged by, with its model, and the memory beside it."""
+    names = [name for name in (sweep.figure, sweep.memory) if name]
 
-    def draw(axes: Axes) -> None:
-        axes.plot(at, values, "o-", color=COLOURS["measured"], label="measured")
-        if sweep.model:
-            model = [sweep.model[count] for count in at]
-            axes.plot(at, model, "--", color=COLOURS["model"], label="model")
-            axes.legend()
-        axes.set_xscale("log")
-        if max(values) > 20 * min(values) > 0:
-            axes.set_yscale("log")
-        else:
-            axes.set_ylim(bottom=0)
-        axes.set_xticks(at, [f"{count:,}" for count in at])
-        axes.minorticks_off()
+    def draw(all_axes: Sequence[Axes]) -> None:
+        for axes, name in zip(all_axes, names, strict=True):
+            _curve(axes, sweep, name)
 
     return Figure(
-        svg=svg(draw, xlabel=sweep.unit, ylabel=sweep.figure),
+        svg=panels(draw, columns=len(names)),
         caption=sentence(sweep),
-        alt=", ".join(f"{count:,}: {value:,.1f}" for count, value in zip(at, values, strict=True)),
+        alt="; ".join(
+            f"{point.at:,}: "
+            + ", ".join(f"{point.figures[n]:,.1f} {n}" for n in names if n in point.figures)
+            for point in sweep.points
+        ),
     )
+
+
+def _curve(axes: Axes, sweep: Sweep, name: str) -> None:
+    points = [point for point in sweep.points if name in point.figures]
+    at = [point.at for point in points]
+    values = [point.figures[name] for point in points]
+    axes.plot(at, values, "o-", color=COLOURS["measured"], label="measured")
+    model = [sweep.model[count] for count in at] if name == sweep.figure and sweep.model else []
+    if model:
+        axes.plot(at, model, "--", color=COLOURS["model"], label="model")
+        axes.legend()
+    axes.set_xscale("log")
+    if max(values) > LINEAR * min(values) > 0:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, HEADROOM * max(values + model))
+    axes.set_xticks(at, [_short(count) for count in at])
+    axes.minorticks_off()
+    axes.set_xlabel(sweep.unit)
+    axes.set_ylabel(name)
+
+
+def _short(count: int) -> str:
+    for size, letter in ((1_000_000, "M"), (1000, "k")):
+        if count >= size:
+            return f"{count / size:g}{letter}"
+    return str(count)
 
 
 def page(found: Sequence[Sweep], stamp: dict[str, str], *, plots: bool = True) -> Page:
@@ -174,15 +202,40 @@ def page(found: Sequence[Sweep], stamp: dict[str, str], *, plots: bool = True) -
     )
 
 
+def read(path: Path) -> tuple[dict[str, str], list[Sweep]]:
+    """An earlier run: its stamp and its sweeps.
+
+    Raises:
+        ClientError: it is not there, or no such thing.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return content["stamp"], [_sweep(**sweep) for sweep in content["sweeps"]]
+    except OSError as error:
+        raise ClientError(f"{path}: {error.strerror}") from None
+    except (KeyError, TypeError, ValueError):
+        raise ClientError(f"{path}: no results of `bench scale`") from None
+
+
+def _sweep(*, points: list[dict[str, Any]], model: dict[str, float], **fields: Any) -> Sweep:
+    by_size = {int(at): value for at, value in model.items()}  # JSON's keys are text
+    return Sweep(points=tuple(Point(**point) for point in points), model=by_size, **fields)
+
+
 async def _command(options: argparse.Namespace) -> int:
-    with command.progress() as update:
-        found = await measure(options.sweeps or NAMES, quick=options.quick, on_progress=update)
+    if options.earlier:
+        runs = [read(path) for path in options.earlier]
+        stamp = runs[-1][0]
+        found = [sweep for _, of_run in runs for sweep in of_run]
+    else:
+        with command.progress() as update:
+            found = await measure(options.sweeps or NAMES, quick=options.quick, on_progress=update)
+        stamp = machine() | {"load generator": await generate.describe(generate.available())}
     console = Console(width=None if sys.stdout.isatty() else pages.WIDTH_OF_A_FILE)
     for sweep in found:
         console.print(table(sweep).rich())
         print(sentence(sweep), end="\n\n")
     print(bends_first(found).replace("**", ""))
-    stamp = machine() | {"load generator": await generate.describe(generate.available())}
     results = {"stamp": stamp, "sweeps": [dataclasses.asdict(sweep) for sweep in found]}
     command.write_json(options.json, results)
     pages.write(options.out, results, lambda plots: page(found, stamp, plots=plots))
@@ -194,6 +247,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = command.parser("bench scale", "How cost grows, and what bends first.")
     parser.add_argument("sweeps", nargs="*", metavar="SWEEP", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="only the first points of each")
+    pages.add_from(parser)
     pages.add_out(parser, "scale")
     options = parser.parse_args(arguments)
     for name in options.sweeps:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
+from clients.spawn import CHECKOUT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from .loads import Load
 
 # More than any load has connections, so that none is measured by whom it turns away.
 MAX_CONNECTIONS = 2000
+CHECKOUT_MARK = "ours@"
 
 Kind = Literal["ours", "framework", "bare", "limit", "ceiling"]
 
@@ -28,6 +32,7 @@ class Server:
         kind: ours; a framework; a bare server; the limit; a ceiling that only pretends.
         argv: its command; ``{port}`` stands for the port.
         packages: distributions whose versions matter.
+        directory: where it runs.
     """
 
     name: str
@@ -35,6 +40,7 @@ class Server:
     kind: Kind
     argv: tuple[str, ...]
     packages: tuple[str, ...] = ()
+    directory: Path = CHECKOUT
 
     def stands(self, load: Load) -> bool:
         """Whether the load means something to it: a ceiling cannot tell one request from two."""
@@ -65,6 +71,23 @@ def stage(number: int, *options: str) -> Server:
     )
 
 
+def named(name: str) -> Server:
+    """The server of this name, also one of a checkout that may be gone by now."""
+    if name in BY_NAME:
+        return BY_NAME[name]
+    return of_checkout(CHECKOUT / name.removeprefix(CHECKOUT_MARK))
+
+
+def of_checkout(directory: Path) -> Server:
+    """The same as ``ours``, from another checkout: what did a change buy?"""
+    return replace(
+        BY_NAME["ours"],
+        name=f"{CHECKOUT_MARK}{directory.name}",
+        title=f"stage 8, jobs in tasks, of {directory.name}",
+        directory=directory,
+    )
+
+
 def _stage(number: int, *options: str) -> tuple[str, ...]:
     limit = f"--max-connections={MAX_CONNECTIONS}"
     return _module(
@@ -90,7 +113,7 @@ def _hypercorn(app: str) -> tuple[str, ...]:
 
 
 def _granian(app: str) -> tuple[str, ...]:
-    options = ("--workers=1", "--loop=uvloop", "--no-ws", "--log-level=warning")
+    options = ("--workers=1", "--http=1", "--loop=uvloop", "--no-ws", "--log-level=warning")
     target = f"clients.bench.peers.{app}:app"
     return _module("granian", "--interface=asgi", "--port={port}", *options, target)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import socket
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -63,6 +64,7 @@ class Sweep:
         better: whether that should be low, or high.
         model: what it should be at each point, if arithmetic says so.
         points: in the order of their size.
+        memory: the name of the figure for it, where it was weighed.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Sweep:
     better: Literal["low", "high"]
     points: tuple[Point, ...]
     model: dict[int, float] = field(default_factory=dict)
+    memory: str = ""
 
     def strain(self, point: Point) -> float:
         """How many times worse the figure is here than its model, or than the best of all."""
@@ -106,7 +109,7 @@ async def connections(
     Raises:
         ClientError: not so many descriptors are allowed here.
     """
-    allow_files(max(counts) * 2 + SPARE_FILES)
+    allow_files(max(counts) + SPARE_FILES)
     server_cpus, load_cpus = pinned.split()
     server = servers.stage(
         8, "--work-ms=0", "--hold-ms=0", "--offload=task", f"--max-connections={max(counts) + 100}"
@@ -145,6 +148,7 @@ async def connections(
         figure="CPU µs for an accepted event",
         better="low",
         points=tuple(points),
+        memory="kB for an idle connection",
     )
 
 
@@ -211,13 +215,13 @@ async def users(
             empty = process.resident_bytes([alone.pid])
             known = 0
             for number, count in enumerate(counts):
-                await trio.to_thread.run_sync(send_for, alone.url, range(known, count))
+                await _in_thread(send_for, alone.url, range(known, count))
                 known = count
                 await watch_drain(control, math.inf, stall_s=STALL_S)
                 resident = process.resident_bytes([alone.pid])
                 before_s = process.cpu_s([alone.pid])
                 visits = [n * STEP % count for n in range(VISITS)]
-                await trio.to_thread.run_sync(send_for, alone.url, visits)
+                await _in_thread(send_for, alone.url, visits)
                 await watch_drain(control, math.inf, stall_s=STALL_S)
                 used_s = process.cpu_s([alone.pid]) - before_s
                 figures = {"CPU µs for an event": used_s / VISITS * 1e6, "MB": resident / 1e6}
@@ -232,7 +236,12 @@ async def users(
         figure="CPU µs for an event",
         better="low",
         points=tuple(points),
+        memory="bytes for a user",
     )
+
+
+# Left to itself on Ctrl-C: the server is stopped, and that ends it.
+_in_thread = partial(trio.to_thread.run_sync, abandon_on_cancel=True)
 
 
 def send_for(url: str, numbers: Sequence[int]) -> None:

@@ -21,11 +21,11 @@ from .costs import Costs
 from .costs.chart import chart
 from .costs.tables import figures, ratios
 from .exhibits import NEIGHBOUR, difference, lengths
-from .report import CLAIMS, cells_of, reasons, stamp, verdict_table
+from .report import CLAIMS, by_label, cells_of, reasons, stamp, verdict_table
 from .results import CompareResults
 from .scenario import COLUMNS
 from .scenarios import scenarios
-from .timeline import timeline
+from .timeline import can_be_drawn, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,9 +68,9 @@ def scenario_page(scenario: Scenario, cells: Sequence[Cell]) -> str:
         scenario.why,
         f"{CLAIMS[scenario.label]}",
         outcomes(cells).markdown(),
-        f"![What happened, column by column]({name}.svg)",
-        timeline(()).caption,
     ]
+    if SAMPLE.with_name(f"{name}.svg").exists():
+        parts += [f"![What happened, column by column]({name}.svg)", timeline(()).caption]
     if scenario.note:
         parts.append(scenario.note)
     parts += reasons(scenario)
@@ -126,12 +126,16 @@ def code(scenario: Scenario, column: str) -> list[str]:
 def tables(results: CompareResults, costs: Costs) -> dict[str, str]:
     """What stands between the markers of the chapter, by the marker's name."""
     found = seen(results)
-    table = verdict_table(results, found)
-    linked = table.markdown()
+    parts = []
+    for label, alike in by_label(found).items():
+        if alike:
+            claim = CLAIMS[label].partition(": ")[2]
+            parts += [f"### {label.value}: {len(alike)}", claim[0].upper() + claim[1:]]
+            parts.append(verdict_table(results, alike).markdown())
+    linked = "\n\n".join(parts)
     for scenario in found:
-        linked = linked.replace(
-            f"| {scenario.id} ", f"| [{scenario.id}](compare/{page_name(scenario)}) ", 1
-        )
+        page = f"[{scenario.id}](compare/{page_name(scenario)})"
+        linked = linked.replace(f"| {scenario.id} ", f"| {page} ", 1)
     return {
         "stamp": _stamp(stamp(results)),
         "table": linked,
@@ -176,8 +180,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for old in SAMPLE.parent.glob("s*.svg"):
             old.unlink()
         for scenario in seen(run):
-            picture = timeline(cells_of(run, scenario)).svg
-            SAMPLE.with_name(f"{scenario.name}.svg").write_text(picture + "\n", encoding="utf-8")
+            cells = cells_of(run, scenario)
+            if can_be_drawn(cells):
+                path = SAMPLE.with_name(f"{scenario.name}.svg")
+                path.write_text(timeline(cells).svg + "\n", encoding="utf-8")
         kept = tuple(replace(cell, events=(), complaints="") for cell in run.cells)
         replace(run, cells=kept).save(SAMPLE)
     if options.costs:

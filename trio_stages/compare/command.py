@@ -16,6 +16,7 @@ from trio_stages.options import UsageError
 
 from .costs import Costs
 from .costs import command as costs_command
+from .lines import shell_lines
 from .report import page, write
 from .run import CompareError, run_all, this_python
 from .scenario import COLUMNS
@@ -25,6 +26,7 @@ from .summary import table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .results import CompareResults
     from .run import OnProgress
     from .scenario import Scenario
 
@@ -53,11 +55,20 @@ def main(arguments: Sequence[str]) -> int:
     try:
         costs = Costs.load(options.costs) if options.costs else None
         with _progress() as on_progress:
-            results = trio.run(run_all, wanted, columns, pythons, on_progress)
+            results = _run(wanted, columns, pythons, on_progress)
         console.print(table(results, scenarios()))
+        lines = ", ".join(f"{column} {count}" for column, count in shell_lines().items())
+        console.print(f"Lines of code in the shells: {lines}", highlight=False)
         for cell in results.cells:
             for difference in cell.differences:
                 print(f"{cell.scenario} {cell.column} on {cell.python}: {difference}")
+        unfounded = [
+            scenario
+            for scenario in wanted
+            if not scenario.label_follows([c for c in results.cells if c.scenario == scenario.id])
+        ]
+        for scenario in unfounded:
+            print(f"{scenario.id}: its cells do not say {scenario.label.value!r}")
         if options.json is not None:
             options.json.parent.mkdir(parents=True, exist_ok=True)
             results.save(options.json)
@@ -66,7 +77,22 @@ def main(arguments: Sequence[str]) -> int:
     except (CompareError, OSError, ValueError) as error:
         print(f"trio_stages: {error}", file=sys.stderr)
         return FAILED
-    return OK if results.agrees else FAILED
+    return OK if results.agrees and not unfounded else FAILED
+
+
+def _run(
+    wanted: Sequence[Scenario],
+    columns: Sequence[str],
+    pythons: Sequence[str],
+    on_progress: OnProgress,
+) -> CompareResults:
+    """Run the cells; Ctrl-C comes out of the nursery as what it is (S11)."""
+    try:
+        return trio.run(run_all, wanted, columns, pythons, on_progress)
+    except BaseExceptionGroup as errors:
+        if errors.subgroup(KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         "--python",
         action="append",
         metavar="PATH",
-        help="an interpreter with trio, anyio, h11 and pydantic; more than one for more than one",
+        help="an interpreter with trio, h11, pydantic (and anyio); may be given more than once",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results there")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")

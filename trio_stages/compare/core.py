@@ -27,7 +27,7 @@ from trio_stages.jobs import Job
 from trio_stages.routes import EVENT_PATHS
 
 from .recorder import Recorder, Traced
-from .results import APPLY, CANCEL, CLOSE, MARK, START, STOP
+from .results import APPLY, CANCEL, CLOSE, START, STOP
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 Part = Callable[..., Coroutine[Any, Any, None]]
 
 RETRY_AFTER_S = 1
-#: How long a thread that has been left behind goes on after the close. Without it, what it ends would
-#: race with what its server does last.
+#: How long a thread that has been left behind goes on after the close: what it does last would
+#: otherwise race with what its server does last.
 BEHIND_S = 0.1
 #: What a server may say to a client that it disconnects.
 FAREWELL = replies.SHUTTING_DOWN.render(None)
@@ -139,13 +139,15 @@ class Conversation:
         over: nothing more is to be read; what ``feed`` returned is the end.
     """
 
-    def __init__(self, handle: Callable[[Request], Reply]) -> None:
+    def __init__(self, core: Core, handle: Callable[[Request], Reply]) -> None:
         self.over = False
+        self._core = core
         self._reader = RequestReader()
         self._handle = handle
 
     def feed(self, data: bytes) -> bytes:
         """Take what the client sent (``b""``: it has ended) and return what to send back."""
+        self._core.feeds += 1
         self._reader.feed(data)
         answer = b""
         while not self.over:
@@ -173,6 +175,7 @@ class Core:
         recorder: where everything is written down.
         accepted: names of the jobs that were answered with 202.
         rejected: jobs for which there was no place.
+        feeds: how often bytes have been taken from a client.
         failed: names of the jobs that raised, where somebody took notice.
     """
 
@@ -184,6 +187,9 @@ class Core:
     rejected: int = 0
     failed: list[str] = field(default_factory=list)
     port: int = 0
+    feeds: int = 0
+    #: When a job was first given up: a thread that started late does not know how late it is.
+    given_up_s: dict[str, float] = field(default_factory=dict)
     #: Blocking: what a scenario does before a job is applied, such as writing a journal.
     journal: Callable[[Job], None] = lambda job: None
 
@@ -194,7 +200,7 @@ class Core:
 
     def conversation(self, handle: Callable[[Request], Reply]) -> Conversation:
         """One connection, without its socket; ``handle`` answers a request."""
-        return Conversation(handle)
+        return Conversation(self, handle)
 
     def parse(self, request: Request) -> Job | Reply:
         """Make a job of a request, or the reply that says why not."""
@@ -226,10 +232,15 @@ class Core:
 
     def apply(self, job: Job) -> None:
         """Apply one job: blocking, and for a thread; one at a time, for which the caller sees."""
-        with self.recorder.bar(f"thread: {job.event.user}", job.event.user):
-            if job.event.user.startswith(POISON):
-                raise Poison(job.event.user)
+        recorder, name = self.recorder, job.event.user
+        due_s = recorder.now_s() + self.options.job_timeout_s
+        with recorder.bar(f"thread: {name}", name):
+            if name.startswith(POISON):
+                raise Poison(name)
             self.store.add(job, self.work)
+            due_s = min(due_s, self.given_up_s.pop(name, due_s))
+            if recorder.now_s() > due_s:  # written down when it is over, of when it came
+                recorder.event(CANCEL, f"job: {name}", "timeout", at_s=due_s)
 
     def outlast_close(self, at_most_s: float) -> None:
         """Blocking: go on until the server says that it is closed, and for a moment more.
@@ -246,12 +257,8 @@ class Core:
 
     def too_slow(self, job: Job) -> None:
         """The job has been given up, or so its worker believes."""
-        self.recorder.event(CANCEL, f"job: {job.event.user}", "timeout")
-
-    def due(self, name: str, timeout_s: float) -> None:
-        """A timeout will come then: said beforehand, for where nobody notices before the end."""
-        at_s = self.recorder.now_s() + timeout_s
-        self.recorder.event(MARK, f"job: {name}", "timeout", at_s=at_s)
+        self.given_up_s.setdefault(job.event.user, self.recorder.now_s())
+        self.recorder.mark(f"job: {job.event.user}", "given up")
 
     # What is written down of tasks, locks and the server
 

@@ -1,20 +1,13 @@
-"""The columns' code side by side: Trio's and modern asyncio's whole, the others as differences.
-
-Also how long the shells are, counted in lines of code: no blank lines, comments or docstrings.
-"""
+"""The columns' code side by side: Trio's and modern asyncio's whole, the others as differences."""
 
 from __future__ import annotations
 
-import ast
-import io
-import tokenize
 from difflib import unified_diff
-from functools import cache
-from inspect import getsource
 from typing import TYPE_CHECKING
 
 from trio_stages.report import Code, Table
 
+from .lines import shell_lines
 from .scenario import COLUMNS
 
 if TYPE_CHECKING:
@@ -22,16 +15,6 @@ if TYPE_CHECKING:
 
 #: Whom a column is shown as the difference to; the others are shown whole.
 NEIGHBOUR = {"classic": "modern", "hardened": "modern", "anyio": "trio"}
-
-_SILENT = {
-    tokenize.COMMENT,
-    tokenize.NL,
-    tokenize.NEWLINE,
-    tokenize.INDENT,
-    tokenize.DEDENT,
-    tokenize.ENCODING,
-    tokenize.ENDMARKER,
-}
 
 
 def exhibits(scenario: Scenario) -> list[Code]:
@@ -60,37 +43,9 @@ def difference(before: str, after: str) -> list[str]:
     return [line for line in list(lines)[2:] if not line.startswith("@@")]
 
 
-def lines_of_code(source: str) -> int:
-    """How many lines of a module hold code."""
-    lines = {
-        line
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type not in _SILENT
-        for line in range(token.start[0], token.end[0] + 1)
-    }
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-            lines -= set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
-    return len(lines)
-
-
-@cache
-def shell_sources() -> dict[str, str]:
-    """The shells by column."""
-    from importlib import import_module
-
-    return {
-        column: getsource(import_module(f"trio_stages.compare.shells.{column}"))
-        for column in COLUMNS
-    }
-
-
 def lengths() -> Table:
     """How many lines each shell takes, and how many more than Trio's."""
-    counts = {column: lines_of_code(source) for column, source in shell_sources().items()}
+    counts = shell_lines()
     return Table(
         columns=("shell", "lines of code", "more than trio"),
         rows=tuple(

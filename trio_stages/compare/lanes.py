@@ -121,8 +121,8 @@ def rows_of(events: Sequence[Event]) -> list[Row]:
 
 
 def family_of(lane: str) -> str:
-    """A lane's name without its number: ``task: connection`` of ``task: connection 17``."""
-    return re.sub(r"[ -]?[0-9]+$", "", lane)
+    """A lane's name without its numbers: ``thread: job`` of ``thread: job 3-17``."""
+    return re.sub(r"([ -]?[0-9]+)+$", "", lane)
 
 
 def _rank(family: str, lanes: dict[str, list[Bar]]) -> tuple[int, float]:
@@ -149,8 +149,8 @@ def _crowd(lane: str, bars: Sequence[Bar]) -> Row:
         if bar.stop_s is not None:
             steps.append((bar.stop_s, -1))
     row, count = Row(lane, members=len(bars)), 0
-    for at_s, step in sorted(steps):
-        count += step
+    for at_s, step in sorted(steps, key=lambda step: (step[0], -step[1])):
+        count += step  # of a moment, who comes before who goes: so nobody was there for nothing
         row.crowd.append((at_s, count))
     return row
 

@@ -13,7 +13,7 @@ from .exhibits import exhibits, lengths
 from .metrics import MEANING
 from .results import HANG
 from .scenario import COLUMNS, Label
-from .timeline import timeline
+from .timeline import can_be_drawn, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,11 +34,15 @@ INTRO = (
     "limit, so that a HANG is a result. What favours asyncio stands first."
 )
 CLAIMS = {
-    Label.TRIO_BETTER: "**Trio better**: it does what is wanted, modern asyncio does not.",
-    Label.ASYNCIO_BETTER: "**asyncio better**: modern or classic does what is wanted, Trio not.",
+    Label.TRIO_BETTER: "**Trio better**: Trio does what is wanted, modern asyncio does not.",
+    Label.ASYNCIO_BETTER: "**asyncio better**: modern or classic does what is wanted, "
+    "Trio does not.",
     Label.TRADE_OFF: "**Trade-off**: each does what some would want.",
     Label.SAME: "**The same**: Trio and modern asyncio do alike.",
 }
+
+#: Their order in the tables.
+LABELS = (Label.ASYNCIO_BETTER, Label.TRADE_OFF, Label.TRIO_BETTER, Label.SAME)
 
 
 def page(
@@ -145,7 +149,7 @@ def costs_section(costs: Costs) -> Section:
 def table_section(results: CompareResults, scenarios: Sequence[Scenario]) -> Section:
     """All verdicts on a page."""
     counts = Counter(scenario.label for scenario in scenarios)
-    tally = ", ".join(f"**{label.value}** {counts[label]}" for label in Label)
+    tally = ", ".join(f"**{label.value}** {counts[label]}" for label in LABELS)
     surprises = [cell for cell in results.cells if not cell.agrees]
     return Section(
         title="All scenarios",
@@ -153,26 +157,38 @@ def table_section(results: CompareResults, scenarios: Sequence[Scenario]) -> Sec
         blocks=(
             f"{len(scenarios)} scenarios: {tally}. ✓ is what the owner of an ingest server wants, "
             "✗ is not. Where versions of Python differ, each is named.",
-            verdict_table(results, scenarios),
+            *_tables(results, scenarios),
             *_surprises(surprises),
         ),
     )
+
+
+def _tables(results: CompareResults, scenarios: Sequence[Scenario]) -> list[Block]:
+    blocks: list[Block] = []
+    for label, found in by_label(scenarios).items():
+        if found:
+            blocks += [CLAIMS[label], verdict_table(results, found)]
+    return blocks
+
+
+def by_label(scenarios: Sequence[Scenario]) -> dict[Label, list[Scenario]]:
+    """The scenarios of each label: first what speaks for asyncio, last what speaks for nobody."""
+    return {label: [s for s in scenarios if s.label is label] for label in LABELS}
 
 
 def verdict_table(results: CompareResults, scenarios: Sequence[Scenario]) -> Table:
     """A row for each scenario, a column for each column."""
     columns = [c for c in COLUMNS if any(cell.column == c for cell in results.cells)]
     return Table(
-        columns=("scenario", "verdict", *columns),
+        columns=("scenario", *columns),
         rows=tuple(
             (
                 f"{scenario.id} {scenario.title}",
-                scenario.label.value,
                 *(verdict(cells_of(results, scenario), column) for column in columns),
             )
             for scenario in scenarios
         ),
-        align="l" * (2 + len(columns)),
+        align="l" * (1 + len(columns)),
     )
 
 
@@ -195,7 +211,7 @@ def scenario_section(scenario: Scenario, cells: Sequence[Cell]) -> Section:
         scenario.done,
         scenario.why,
         judge(scenario, cells),
-        timeline(cells),
+        *([timeline(cells)] if can_be_drawn(cells) else []),
         metrics_table(cells),
     ]
     if scenario.note:
@@ -230,26 +246,9 @@ def judge(scenario: Scenario, cells: Sequence[Cell]) -> Verdict:
     measured = "; ".join(f"{column}: {verdict(cells, column)}" for column in columns)
     return Verdict(
         claim=CLAIMS[scenario.label],
-        holds=label_holds(scenario.label, cells) and all(cell.agrees for cell in cells),
+        holds=scenario.label_follows(cells) and all(cell.agrees for cell in cells),
         measured=measured,
     )
-
-
-def label_holds(label: Label, cells: Sequence[Cell]) -> bool:
-    """Whether the cells bear a label out; a trade-off is one wherever anything was seen."""
-
-    def wanted(column: str) -> dict[str, bool]:
-        return {cell.python: cell.wanted for cell in cells if cell.column == column}
-
-    trio, modern, classic = wanted("trio"), wanted("modern"), wanted("classic")
-    if label is Label.TRIO_BETTER:
-        return all(trio.values()) and not all(modern.values())
-    if label is Label.ASYNCIO_BETTER:
-        best = (column for column in (modern, classic) if column)
-        return not all(trio.values()) and any(all(column.values()) for column in best)
-    if label is Label.SAME:
-        return trio == modern
-    return bool(cells)
 
 
 def metrics_table(cells: Sequence[Cell]) -> Table:

@@ -12,18 +12,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .results import BROKEN, HANG, Cell, CompareResults, Event, Stamp
+from .results import HANG, Cell, CompareResults, Event, Stamp
 
 if TYPE_CHECKING:
     from .scenario import Scenario
@@ -32,7 +35,7 @@ AT_ONCE = 2
 # To start Python and import everything on a busy machine; the cell's own clock starts after that.
 START_S = 20.0
 COMPLAINTS_CHARS = 4_000
-ROOT = Path(__file__).parent.parent.parent
+PACKAGE = Path(__file__).resolve().parent.parent
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -63,50 +66,71 @@ async def run_all(
     Args:
         scenarios: in the order of the table.
         columns: of those that a scenario knows.
-        pythons: paths of interpreters that have trio, anyio, h11 and pydantic.
+        pythons: paths of interpreters that have trio, h11 and pydantic; without anyio they have
+            no such column.
         on_progress: told the last cell's name, how many are done, and of how many.
 
     Raises:
         CompareError: an interpreter cannot run the cells at all.
     """
-    stamps = [await probe(python) for python in pythons]
-    tasks = [
-        Task(scenario, column, python)
-        for scenario in scenarios
-        for column in columns
-        if column in scenario.columns
-        for python in pythons
-    ]
-    cells: dict[int, Cell] = {}
-    places = trio.CapacityLimiter(AT_ONCE)
+    with package_alone() as path:
+        stamps = {python: await probe(python, path) for python in pythons}
+        tasks = [
+            Task(scenario, column, python)
+            for scenario in scenarios
+            for column in columns
+            if column in scenario.columns
+            for python in pythons
+            if column != "anyio" or stamps[python].versions["anyio"]
+        ]
+        cells: dict[int, Cell] = {}
+        places = trio.CapacityLimiter(AT_ONCE)
 
-    async def run_one(number: int, task: Task) -> None:
-        async with places:
-            stamp = stamps[pythons.index(task.python)]
-            cells[number] = await run_cell(task, stamp)
-        name = f"{task.scenario.id} {task.column} {stamp.python}"
-        on_progress(name, len(cells), len(tasks))
+        async def run_one(number: int, task: Task) -> None:
+            stamp = stamps[task.python]
+            async with places:
+                cells[number] = await run_cell(task, stamp, path)
+            name = f"{task.scenario.id} {task.column} {stamp.python}"
+            on_progress(name, len(cells), len(tasks))
 
-    async with trio.open_nursery() as nursery:
-        for number, task in enumerate(tasks):
-            nursery.start_soon(run_one, number, task)
-    return CompareResults(stamps=tuple(stamps), cells=tuple(cells[n] for n in sorted(cells)))
+        async with trio.open_nursery() as nursery:
+            for number, task in enumerate(tasks):
+                nursery.start_soon(run_one, number, task)
+    return CompareResults(
+        stamps=tuple(stamps.values()), cells=tuple(cells[number] for number in sorted(cells))
+    )
 
 
-async def probe(python: str) -> Stamp:
+@contextmanager
+def package_alone() -> Iterator[Path]:
+    """A directory with a link to this package and nothing else.
+
+    Where the package is installed its neighbours are our interpreter's libraries, which another
+    interpreter must not find.
+    """
+    with TemporaryDirectory() as directory:
+        Path(directory, PACKAGE.name).symlink_to(PACKAGE, target_is_directory=True)
+        yield Path(directory)
+
+
+async def probe(python: str, path: Path) -> Stamp:
     """Ask an interpreter for its stamp.
+
+    Args:
+        python: its path.
+        path: of a directory with this package in it, and nothing else.
 
     Raises:
         CompareError: it does not exist, is too old or lacks a library.
     """
     code = (
         "import json, dataclasses; from trio_stages.compare.stamp import stamp; "
-        "import trio, anyio, h11, pydantic; print(json.dumps(dataclasses.asdict(stamp())))"
+        "import trio, h11, pydantic; print(json.dumps(dataclasses.asdict(stamp())))"
     )
     try:
         done = await trio.run_process(
             [python, "-c", code],
-            env=_environment(),
+            env=_environment(path),
             capture_stdout=True,
             capture_stderr=True,
             check=False,
@@ -119,31 +143,39 @@ async def probe(python: str) -> Stamp:
     return Stamp(**json.loads(done.stdout))
 
 
-async def run_cell(task: Task, stamp: Stamp) -> Cell:
-    """Run one cell and hold it to what is expected of it."""
+async def run_cell(task: Task, stamp: Stamp, path: Path) -> Cell:
+    """Run one cell and hold it to what is expected of it.
+
+    Args:
+        task: which.
+        stamp: of its interpreter.
+        path: of a directory with this package in it.
+    """
     scenario = task.scenario
     command = [
         *(task.python, "-W", "default", "-m", "trio_stages.compare.cell"),
-        *(scenario.id, task.column, str(scenario.limit_s)),
+        *(scenario.name, task.column, str(scenario.limit_s)),
     ]
     began_s = time.monotonic()
-    stdout, stderr = await _run(command, START_S + scenario.limit_s)
-    report = _report(stdout)
-    complaints = stderr.decode(errors="replace")
-    metrics = {
-        "outcome": report["outcome"],
-        **report["metrics"],
-        **count_complaints(complaints),
-    }
-    expectation = scenario.expectation(task.column, version(stamp.python))
-    expected = {"outcome": "= ended"} | {n: str(f) for n, f in expectation.facts.items()}
-    differences = [
+    stdout, stderr = await _run(command, START_S + scenario.limit_s, path)
+    cell = judge(task, stamp, report_of(stdout), stderr.decode(errors="replace"))
+    return replace(cell, duration_s=round(time.monotonic() - began_s, 3))
+
+
+def judge(task: Task, stamp: Stamp, report: Mapping[str, Any], stderr: str) -> Cell:
+    """Hold what a cell's process reported to what is expected of it."""
+    scenario = task.scenario
+    python = version(stamp.python)
+    metrics = {"outcome": report["outcome"], **report["metrics"], **count_complaints(stderr)}
+    try:
+        expected, differences = scenario.facts(task.column, python), []
+    except LookupError as error:
+        expected, differences = {}, [str(error)]
+    differences += [
         f"{name}: {metrics.get(name)} seen, {fact} expected"
-        for name, fact in scenario.facts(task.column, version(stamp.python)).items()
+        for name, fact in expected.items()
         if not fact.holds(metrics.get(name))
     ]
-    if report["outcome"] == BROKEN:
-        complaints = report["failure"] + complaints
     return Cell(
         scenario=scenario.id,
         column=task.column,
@@ -153,14 +185,13 @@ async def run_cell(task: Task, stamp: Stamp) -> Cell:
         wanted=scenario.is_wanted(metrics),
         metrics=metrics,
         events=tuple(Event(**event) for event in report["events"]),
-        expected=expected,
+        expected={name: str(fact) for name, fact in expected.items()},
         differences=tuple(differences),
-        duration_s=round(time.monotonic() - began_s, 3),
-        complaints=complaints[:COMPLAINTS_CHARS],
+        complaints=without_paths(report["failure"] + stderr)[:COMPLAINTS_CHARS],
     )
 
 
-async def _run(command: list[str], limit_s: float) -> tuple[bytes, bytes]:
+async def _run(command: list[str], limit_s: float, path: Path) -> tuple[bytes, bytes]:
     """Run a command in a process group of its own; kill the group at its limit."""
     output: dict[str, bytes] = {}
     process = await trio.lowlevel.open_process(
@@ -168,7 +199,7 @@ async def _run(command: list[str], limit_s: float) -> tuple[bytes, bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=_environment(),
+        env=_environment(path),
         start_new_session=True,  # Ctrl-C is for us; and the group can be killed as one
     )
 
@@ -191,13 +222,18 @@ async def _run(command: list[str], limit_s: float) -> tuple[bytes, bytes]:
     return output.get("stdout", b""), output.get("stderr", b"")
 
 
-def _report(stdout: bytes) -> dict[str, Any]:
+def report_of(stdout: bytes) -> dict[str, Any]:
     """What a cell wrote; one that was killed before it could is a HANG that says nothing."""
     try:
         report: dict[str, Any] = json.loads(stdout.splitlines()[-1])
     except (IndexError, ValueError):
         return {"outcome": HANG, "metrics": {}, "events": [], "failure": ""}
     return report
+
+
+def without_paths(text: str) -> str:
+    """The same text, with files named from the package or the library on."""
+    return re.sub(r"/\S*/(?=lib/python|trio_stages/)", "", text)
 
 
 def count_complaints(stderr: str) -> dict[str, int]:
@@ -212,18 +248,17 @@ def count_complaints(stderr: str) -> dict[str, int]:
 
 def version(python: str) -> tuple[int, ...]:
     """``3.13.0`` as numbers; what follows a release candidate's digits is left out."""
-    digits = [part for part in python.replace("+", ".").split(".")[:3]]
-    return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in digits)
+    return tuple(int(part) for part in re.findall(r"\d+", python)[:3])
 
 
-def _environment() -> dict[str, str]:
-    """Ours, with the package where we have it, and without what would change the outcome."""
+def _environment(path: Path) -> dict[str, str]:
+    """Ours, with the package as we have it, and without what would change the outcome."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS", "VIRTUAL_ENV")
     }
-    return kept | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return kept | {"PYTHONPATH": str(path)}
 
 
 def this_python() -> str:

@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .results import Metric
+    from .results import Cell, Metric
     from .trial import Trial
 
 COLUMNS = ("trio", "modern", "classic", "hardened", "anyio")
@@ -30,12 +30,12 @@ Version = tuple[int, ...]
 
 
 class Label(Enum):
-    """Whom a scenario favours, comparing what each gives to competent code without further care."""
+    """Whom a scenario favours: Trio beside plain asyncio, without hardening."""
 
-    TRIO_BETTER = "Trio better"  #: Trio does what is wanted; modern or classic asyncio does not
-    ASYNCIO_BETTER = "asyncio better"  #: modern asyncio does what is wanted, Trio does not
+    TRIO_BETTER = "Trio better"  #: Trio as wanted, modern asyncio not, on some interpreter
+    ASYNCIO_BETTER = "asyncio better"  #: modern or classic asyncio as wanted, Trio not
     TRADE_OFF = "trade-off"  #: each does what some would want
-    SAME = "the same"  #: no honest difference: all as wanted, or none
+    SAME = "the same"  #: Trio and modern asyncio alike on all; classic may have its own ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class Scenario:
         for expectation in self.expected:
             if expectation.covers(column, python):
                 return expectation
-        raise LookupError(f"{self.id}: nothing is expected of {column} on {python}")
+        raise LookupError(f"nothing is known of {column} on {'.'.join(map(str, python))}")
 
     def facts(self, column: str, python: Version) -> Facts:
         """The same as facts, with the outcome; of a HANG nothing more is asked than is said."""
@@ -225,3 +225,25 @@ class Scenario:
         if not self.exhibit or not module.__name__.startswith("trio_stages.compare.shells"):
             return inspect.getsource(module)
         return "\n\n".join(inspect.getsource(getattr(module, name)) for name in self.exhibit)
+
+    def label_follows(self, cells: Sequence[Cell]) -> bool:
+        """Whether the label is what these cells of the scenario, all of one run, say.
+
+        A trade-off is a judgement, and always passes; so does what has not been run.
+        """
+        wanted = {(cell.python, cell.column): cell.wanted for cell in cells}
+        pythons = {python for python, column in wanted if column == "trio"}
+        pairs = [
+            (wanted[python, "trio"], wanted[python, column], column)
+            for python in pythons
+            for column in ("modern", "classic")
+            if (python, column) in wanted
+        ]
+        modern = [(trio, asyncio) for trio, asyncio, column in pairs if column == "modern"]
+        if not modern or self.label is Label.TRADE_OFF:
+            return True
+        if self.label is Label.TRIO_BETTER:
+            return any(trio and not asyncio for trio, asyncio in modern)
+        if self.label is Label.ASYNCIO_BETTER:
+            return any(asyncio and not trio for trio, asyncio, _ in pairs)
+        return all(trio == asyncio for trio, asyncio in modern)

@@ -24,6 +24,7 @@ LEFT, RIGHT = 88.0, 14.0  # names of the lanes; room for "never ended"
 ROW, BAR = 18.0, 14.0
 LABEL = 12.0  # a line of labels above the rows
 ROWS = 9  # more say no more
+SAME_S = 0.02  # a mark so soon after the cancellation of its lane tells the same
 AFTER_S = 1.0  # what never ended is seen to go on behind the last event
 
 COLOURS = {"lock": "#2a9461", "thread": "#d07a1e", "task": "#2f7fd0", "client": "#8a6fd8"}
@@ -55,7 +56,7 @@ def timeline(cells: Sequence[Cell]) -> Figure:
         cells: of one scenario, in the order of the columns; on one interpreter or several.
 
     Returns:
-        The figure; one without cells that have events says so.
+        The figure; of cells in which nothing was recorded no more than their verdicts.
     """
     drawing = Drawing()
     y = _legend(drawing)
@@ -72,6 +73,11 @@ def timeline(cells: Sequence[Cell]) -> Figure:
         + _drawn_once(cells),
         alt="; ".join(said) or "nothing was recorded",
     )
+
+
+def can_be_drawn(cells: Iterable[Cell]) -> bool:
+    """Whether a task, a thread, a lock or a moment was recorded in any of these cells."""
+    return any(rows_of(cell.events) or moments_of(cell.events, set()) for cell in cells)
 
 
 def alike(cells: Iterable[Cell]) -> list[list[Cell]]:
@@ -152,19 +158,20 @@ def _panel(drawing: Drawing, y: float, cell: Cell, names: str) -> float:
 
 def moments_of(events: Iterable[Event], lanes: set[str]) -> list[Moment]:
     """What is drawn as a line: cancellations from outside, the close, and marks without a row."""
-    moments: dict[tuple[str, str], Moment] = {}
+    moments: list[Moment] = []
+    cancelled_s: dict[str, float] = {}
     for event in events:
         if event.label in COMMON_MARKS or event.kind in (START, STOP):
             continue
         if event.lane in lanes or family_of(event.lane) in lanes:
             continue
+        if event.kind == CANCEL:
+            cancelled_s[event.lane] = event.at_s
+        elif event.kind == MARK and event.at_s - cancelled_s.get(event.lane, -1.0) < SAME_S:
+            continue
         if event.kind != APPLY:
-            label = event.label or event.kind
-            kind = CANCEL if label == "timeout" else event.kind
-            # what was said beforehand need not be said again
-            key = (event.lane, label if kind == CANCEL else str(event.at_s))
-            moments.setdefault(key, Moment(event.at_s, label, kind))
-    return list(moments.values())
+            moments.append(Moment(event.at_s, event.label or event.kind, event.kind))
+    return moments
 
 
 class _Picture:
@@ -294,6 +301,8 @@ class _Picture:
         if left:
             points += [(WIDTH - RIGHT, base - height), (WIDTH - RIGHT, base)]
         told = f"{row.members}, {largest} at a time" if row.members > largest else str(largest)
+        applied = sum(row.holds(event) for event in self.cell.events if event.kind == APPLY)
+        told += f", {applied} applied" if applied else ""
         told += f", {left} never ended" if left else ""
         self.drawing.polygon(points, COLOURS[row.kind], opacity=0.45, title=f"{row.lane}: {told}")
         middle = (points[0][0] + points[-1][0]) / 2
@@ -327,10 +336,12 @@ class _Picture:
         x, y = self.x_of(event.at_s), self.top + ROW * number + 2 + BAR / 2
         if event.kind == APPLY:
             late = self.closed_s is not None and event.at_s > self.closed_s
+            if self.rows[number].crowd and not late:
+                return  # it says how many
             title = "applied after closed" if late else f"applied, {self.ms(event.at_s)}"
             _diamond(self.drawing, x, y, RED if late else "currentColor", title)
         elif self.rows[number].crowd:
-            pass  # a crowd shows what it did, not what became of each
+            pass  # what became of each is too much
         elif event.kind == CANCEL:
             for way in (1, -1):
                 self.drawing.line(x - 3, y - 3 * way, x + 3, y + 3 * way, colour=RED, width=1.4)

@@ -55,10 +55,18 @@ class Client:
     def connect_and_greet(self) -> socket.socket:
         """A connection that has been answered once, so that the server surely has its task."""
         sock = self.connect()
+        self.greet(sock)
+        return sock
+
+    def greet(self, sock: socket.socket) -> None:
+        """Make the server answer on a connection.
+
+        Raises:
+            Broken: it does not.
+        """
         sock.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         if not self.receive(sock).startswith(b"HTTP/1.1 200 "):
             raise Broken("the server does not answer")
-        return sock
 
     def post(self, name: str, sock: socket.socket | None = None) -> int:
         """Send a job; return the status of the reply, 0 where none came.
@@ -151,14 +159,15 @@ class Trial:
         self.core.options = Options(**options)
         return self.core
 
-    def serve(self, script: Callable[[Client], None], **parts: Any) -> None:
+    def serve(self, script: Callable[[Client], None], *, close: bool = True, **parts: Any) -> None:
         """Run the column's server in this thread and the script beside it, until both have ended.
 
         Args:
             script: begins when the server listens.
+            close: the client's sockets at the end.
             parts: functions in the place of the shell's own, such as ``process``.
         """
-        self.run(lambda: self.shell.main(self.core, **parts), script)
+        self.run(lambda: self.shell.main(self.core, **parts), script, close=close)
 
     def run(
         self,
@@ -166,6 +175,7 @@ class Trial:
         script: Callable[[Client], None],
         *,
         required: bool = True,
+        close: bool = True,
     ) -> None:
         """The same for another main function.
 
@@ -173,6 +183,7 @@ class Trial:
             main: blocks until the server has ended.
             script: begins when the server listens.
             required: whether a server that ends before it listens is the scenario's failure.
+            close: the client's sockets at the end.
         """
         client = Client(self.core)
 
@@ -205,7 +216,7 @@ class Trial:
         self.core.recorder.mark("server", "main has ended")
         beside.join(PATIENCE_S)
         self.wait_for_threads()
-        for sock in client.sockets:
+        for sock in client.sockets if close else ():
             sock.close()
 
     def wait_for_threads(self) -> None:

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from trio_stages.compare.scenario import Scenario
 
 
+def load(name: str) -> Scenario:
+    """The scenario of one package, such as ``s03_timeout_under_lock``."""
+    scenario: Scenario = import_module(f"{__name__}.{name}").SCENARIO
+    return scenario
+
+
 @cache
 def scenarios() -> dict[str, Scenario]:
     """All scenarios by id, in the order of the table."""
     packages = sorted(module.name for module in iter_modules(__path__))
-    found = [import_module(f"{__name__}.{name}").SCENARIO for name in packages]
-    return {scenario.id: scenario for scenario in found}
+    return {scenario.id: scenario for scenario in map(load, packages)}

@@ -26,7 +26,7 @@ def run(trial: Trial) -> dict[str, Metric]:
             client.post(f"{POISON} {number}")
         # Each is in a thread of its own before it raises; then the workers have ended, or not.
         client.recorder.wait(STOP, f"thread: {POISON}", times=WORKERS, timeout_s=1.0)
-        client.server_ends(0.3)
+        client.server_ends(1.0)
         for name in names:
             client.post(name)
         if not client.server_ends(0.3):

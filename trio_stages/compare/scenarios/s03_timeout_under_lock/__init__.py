@@ -25,7 +25,6 @@ def run(trial: Trial) -> None:
 
     def work(job: Job) -> None:
         if job.event.user == "slow":
-            core.due("slow", TIMEOUT_S)
             core.recorder.wait(STOP, "thread: next", timeout_s=HOLD_S)
         else:
             time.sleep(WORK_S)

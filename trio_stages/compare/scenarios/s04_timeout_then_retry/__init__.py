@@ -23,7 +23,6 @@ def run(trial: Trial) -> None:
 
     def work(job: Job) -> None:
         if recorder.count(START, "thread: job") == 1:
-            core.due("job", TIMEOUT_S)
             recorder.wait(START, "thread: job", times=2, timeout_s=HOLD_S)
 
     def script(client: Client) -> None:

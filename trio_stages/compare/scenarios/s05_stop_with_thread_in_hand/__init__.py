@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trio_stages.jobs import Job
 
 # How long the job's thread goes on, unless the server closes before.
-HOLD_S = 0.6
+HOLD_S = 1.0
 
 
 def run(trial: Trial) -> None:

@@ -34,7 +34,7 @@ def run(trial: Trial) -> None:
 SCENARIO = Scenario(
     id="S5b",
     module=__name__,
-    title="The same, and the thread is abandoned on purpose",
+    title="SIGTERM, and the thread in hand is abandoned on purpose",
     done=(
         "As S5, but the job's thread is left alone when its task is cancelled: "
         "`abandon_on_cancel=True` in Trio and anyio, and in asyncio what `to_thread` does anyhow."

@@ -42,7 +42,7 @@ SCENARIO = Scenario(
         expect("hardened", farewells=1, because="it is cancelled again after a second"),
     ),
     run=run,
-    limit_s=4.0,
+    limit_s=5.0,
     note=(
         "A cancelled Trio scope stays cancelled: what awaits in it is cancelled again, until a "
         "shield says how long it may take. An asyncio task is cancelled once: cleanup may await, "

@@ -28,4 +28,4 @@ async def connection(
                     data = await stream.receive(RECEIVE_BYTES)
                     await stream.send(conversation.feed(data))
             finally:
-                await stream.send(FAREWELL)  # noqa: ASYNC102
+                await stream.send(FAREWELL)

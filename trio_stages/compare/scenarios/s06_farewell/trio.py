@@ -27,4 +27,4 @@ async def connection(
                     data = await stream.receive_some(RECEIVE_BYTES)
                     await stream.send_all(conversation.feed(data))
             finally:
-                await stream.send_all(FAREWELL)  # noqa: ASYNC102
+                await stream.send_all(FAREWELL)

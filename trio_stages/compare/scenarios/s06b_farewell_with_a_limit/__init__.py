@@ -8,7 +8,7 @@ from trio_stages.compare.scenarios.s06_farewell.script import run
 SCENARIO = Scenario(
     id="S6b",
     module=__name__,
-    title="The same farewell, for a tenth of a second at most",
+    title="A farewell with a limit of a tenth of a second",
     done="As S6, but each connection gives its farewell a limit of 0.1 s, in the column's own way.",
     why="Whoever has met S6 writes this; both libraries have what it takes.",
     label=Label.SAME,

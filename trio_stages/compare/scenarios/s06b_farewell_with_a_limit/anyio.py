@@ -6,12 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.abc
 
 from trio_stages.compare.core import FAREWELL
 from trio_stages.compare.shells.anyio import RECEIVE_BYTES, handle
 
 if TYPE_CHECKING:
-    import anyio.abc
     from anyio.streams.memory import MemoryObjectSendStream
 
     from trio_stages.compare.core import Core

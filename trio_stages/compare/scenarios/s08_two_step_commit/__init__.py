@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trio_stages.jobs import Job
 
 # How long the first step takes, unless the server closes before.
-HOLD_S = 0.5
+HOLD_S = 1.0
 
 
 def run(trial: Trial) -> dict[str, Metric]:

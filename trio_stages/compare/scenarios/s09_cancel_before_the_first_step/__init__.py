@@ -33,6 +33,8 @@ def run(trial: Trial) -> dict[str, Metric]:
                 closed += client.recv(1) == b""
 
     trial.code.main(trial.core, accepted, observe)
+    for sock in (listener, *clients):
+        sock.close()
     return {"handed_over": CONNECTIONS, "closed": closed}
 
 

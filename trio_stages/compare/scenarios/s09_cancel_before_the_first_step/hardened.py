@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trio_stages.compare.shells.hardened import connection
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from trio_stages.compare.core import Core
 
 
+def close(writer: asyncio.StreamWriter, _: asyncio.Task[None]) -> None:
+    """The task has ended, whether or not it ever began."""
+    writer.close()
+
+
 async def run(core: Core, accepted: list[socket.socket], observe: Callable[[], None]) -> None:
     """Give each connection a task, cancel them all, and look what the clients see."""
     jobs = asyncio.Queue[Job](core.options.capacity)
@@ -24,7 +30,7 @@ async def run(core: Core, accepted: list[socket.socket], observe: Callable[[], N
             tasks = []
             for reader, writer in streams:
                 task = group.create_task(connection(core, jobs, reader, writer))
-                task.add_done_callback(lambda _, writer=writer: writer.close())
+                task.add_done_callback(partial(close, writer))
                 tasks.append(task)
             core.recorder.event("cancel", "server", "all at once")
             for task in tasks:

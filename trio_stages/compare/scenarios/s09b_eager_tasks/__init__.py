@@ -8,7 +8,7 @@ from trio_stages.compare.scenarios.s09_cancel_before_the_first_step import CONNE
 SCENARIO = Scenario(
     id="S9b",
     module=__name__,
-    title="The same with asyncio's eager tasks",
+    title="Cancelled before the first step, with asyncio's eager tasks",
     done="As S9, with `asyncio.eager_task_factory`, which Python 3.11 does not have yet.",
     why="One line at start-up cures S9, from 3.12 on.",
     label=Label.TRADE_OFF,

@@ -79,7 +79,8 @@ SCENARIO = Scenario(
     note=(
         "`asyncio.run` turns Ctrl-C into a cancellation of the main task since 3.11; "
         "`run_until_complete`, as classic code has it, does not. Trio lets Ctrl-C interrupt any "
-        "line, so that a loop without checkpoints can be stopped; one argument changes that (S11b). "
-        "Out of a nursery it comes in an exception group: exit status 1 and a traceback, not 130."
+        "line, so that a loop without checkpoints can be stopped; one argument changes that "
+        "(S11b). Out of a nursery it comes in an exception group: exit status 1 and a traceback, "
+        "not 130."
     ),
 )

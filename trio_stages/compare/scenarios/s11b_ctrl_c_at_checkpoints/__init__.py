@@ -8,7 +8,7 @@ from trio_stages.compare.scenarios.s11_ctrl_c_in_a_pair import run
 SCENARIO = Scenario(
     id="S11b",
     module=__name__,
-    title="The same, and Trio is told that checkpoints are soon enough",
+    title="Ctrl-C between two lines, and Trio is told that checkpoints are soon enough",
     done="As S11, with `trio.run(..., restrict_keyboard_interrupt_to_checkpoints=True)`.",
     why="One argument makes the two alike; a server that handles its signals needs neither.",
     label=Label.SAME,

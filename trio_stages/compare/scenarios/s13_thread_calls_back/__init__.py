@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trio_stages.compare.trial import Client, Trial
 
 # How long the thread waits for the close, which in some columns waits for the thread.
-HOLD_S = 0.3
+HOLD_S = 0.5
 
 
 def run(trial: Trial) -> dict[str, Metric]:
@@ -66,6 +66,7 @@ SCENARIO = Scenario(
             "Trio: from_thread.check_cancelled",
             "https://trio.readthedocs.io/en/stable/reference-core.html#trio.from_thread.check_cancelled",
         ),
+        Link("Trio #2392: threads can ask", "https://github.com/python-trio/trio/pull/2392"),
         Link(
             "asyncio: run_coroutine_threadsafe",
             "https://docs.python.org/3/library/asyncio-task.html#asyncio.run_coroutine_threadsafe",

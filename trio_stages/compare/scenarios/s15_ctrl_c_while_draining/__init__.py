@@ -8,14 +8,13 @@ from trio_stages.compare.results import CANCEL, START
 from trio_stages.compare.scenario import Label, Link, Scenario, at_least, expect, facts
 
 if TYPE_CHECKING:
-    from trio_stages.compare.results import Metric
     from trio_stages.compare.trial import Client, Trial
     from trio_stages.jobs import Job
 
 JOBS = 10
 DRAIN_S = 30.0
 # How long the job in hand goes on, unless the server closes before.
-HOLD_S = 0.5
+HOLD_S = 1.0
 
 
 def run(trial: Trial) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trio_stages.compare.trial import Trial
 
 #: What the caller grants; the last step of the start never comes.
-TIMEOUT_S = 0.2
+TIMEOUT_S = 0.5
 
 
 def run(trial: Trial) -> dict[str, Metric]:

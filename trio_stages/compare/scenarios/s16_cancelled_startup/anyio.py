@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 
     from trio_stages.compare.core import Core
 
-LOOK_UP_S = 0.05
+LONG_S = 3600.0
 
 
 async def work(core: Core) -> None:
-    """A worker, looking for its first job."""
+    """A worker whose first job will not come for a long time."""
     with core.task("worker"):
-        while True:
-            await anyio.sleep(LOOK_UP_S)
+        await anyio.sleep(LONG_S)
 
 
 async def start(core: Core) -> None:

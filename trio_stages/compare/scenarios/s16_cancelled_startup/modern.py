@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from trio_stages.compare.core import Core
 
-LOOK_UP_S = 0.05
+LONG_S = 3600.0
 
 
 def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -20,10 +20,9 @@ def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 
 
 async def work(core: Core) -> None:
-    """A worker, looking for its first job."""
+    """A worker whose first job will not come for a long time."""
     with core.task("worker"):
-        while True:
-            await asyncio.sleep(LOOK_UP_S)
+        await asyncio.sleep(LONG_S)
 
 
 async def start(core: Core) -> None:

@@ -8,7 +8,6 @@ from trio_stages.compare.results import CANCEL, START
 from trio_stages.compare.scenario import Label, Link, Scenario, expect, facts
 
 if TYPE_CHECKING:
-    from trio_stages.compare.results import Metric
     from trio_stages.compare.trial import Client, Trial
     from trio_stages.jobs import Job
 

@@ -48,7 +48,7 @@ SCENARIO = Scenario(
     links=(
         Link(
             "Trio: BrokenResourceError",
-            "https://trio.readthedocs.io/en/stable/reference-io.html#trio.BrokenResourceError",
+            "https://trio.readthedocs.io/en/stable/reference-core.html#trio.BrokenResourceError",
         ),
     ),
     shown="good client: {good_client}, {raised} raised",

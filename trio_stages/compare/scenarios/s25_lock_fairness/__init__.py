@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from trio_stages.compare.scenario import Label, Link, Scenario, expect, facts
@@ -23,7 +24,7 @@ def run(trial: Trial) -> dict[str, Metric]:
     trial.run(main, lambda client: None, required=False)
     return {
         "turns": len(order),
-        "twice_in_a_row": sum(a == b for a, b in zip(order, order[1:], strict=False)),
+        "twice_in_a_row": sum(a == b for a, b in pairwise(order)),
     }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 
 if TYPE_CHECKING:
     from trio_stages.compare.core import Core
@@ -26,18 +26,15 @@ async def run(core: Core, items: int) -> int:
         async with anyio.create_task_group() as group:
             scope = anyio.CancelScope()
             group.start_soon(get, scope)
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             if item % 2:
                 scope.cancel()
                 send.send_nowait(item)
             else:
                 send.send_nowait(item)
                 scope.cancel()
-    with send, receive, suppress(anyio.WouldBlock):
-        while True:
-            receive.receive_nowait()
-            got += 1
-    return got
+    with send, receive:
+        return got + receive.statistics().current_buffer_used
 
 
 def main(core: Core, items: int) -> int:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from trio_stages.compare.results import Metric
     from trio_stages.compare.trial import Trial
 
-PATIENCE_S = 1.0
+PATIENCE_S = 2.0
 
 
 def run(trial: Trial) -> dict[str, Metric]:

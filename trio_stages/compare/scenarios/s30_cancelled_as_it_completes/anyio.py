@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 
 if TYPE_CHECKING:
     from trio_stages.compare.core import Core
@@ -25,7 +26,7 @@ async def run(core: Core, patience_s: float) -> bool:
     with anyio.move_on_after(patience_s) as patience:
         async with anyio.create_task_group() as group:
             group.start_soon(work, result)
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             result.set()
             group.cancel_scope.cancel()
     return not patience.cancelled_caught
