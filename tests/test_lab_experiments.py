@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clients.lab import burning, gil, retries
+from clients.lab import burning, controlled, gil, published, retries
 from clients.lab.__main__ import run_lab
+from clients.lab.bench import Bench, Processors
+from clients.lab.factors import BASES
 from clients.lab.hotkey import STATES, lock_shares
 from clients.lab.registry import all_experiments, chosen
 from clients.lab.retries import POLICIES, storm
 from clients.lab.sharding import shares_of_shards
+from clients.loads import Load
 from trio_stages.work import gil_enabled
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from clients.lab.bench import Flooded
     from clients.lab.results import ExperimentResult
 
 
@@ -73,6 +79,31 @@ def test_a_storm_and_its_cure() -> None:
     assert soon.recovered_s > 0
     assert sum(rate for _, rate in soon.per_s) * retries.BIN_S == pytest.approx(soon.requests)
     assert len(POLICIES) == 5
+
+
+async def test_what_was_measured_before_is_not_measured_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(controlled, "LOAD", Load(requests=20, concurrency=2, rate_per_s=400))
+    monkeypatch.setattr(controlled, "QUICK_SETTLE_S", 0.0)
+    shared: dict[Hashable, Flooded] = {}
+    one, two = (Bench(quick=True, processors=Processors(), shared=shared) for _ in range(2))
+    settings = BASES["stage 8"] | {"users": 3}
+    first = await controlled.measured(one, settings)
+    assert await controlled.measured(two, dict(reversed(settings.items()))) is first
+    assert first.result.load.users == 3
+    assert (first.config["capacity"], first.config["state"]) == (1000, "sharded")
+    assert first.result.accepted == 20
+    assert len(shared) == 1
+    assert not one.ledger + two.ledger
+
+
+def test_the_original_s_stage_8_is_ours_but_for_the_place_of_the_hold() -> None:
+    """So that one run serves the tables of three experiments."""
+    ours = {tuple(sorted(settings.items())) for settings in BASES.values()}
+    theirs = {tuple(sorted(controlled.settings_of(row).items())) for row in published.CONTROLLED}
+    assert tuple(sorted(BASES["stage 8"].items())) in theirs
+    assert len(ours) == 2
 
 
 def test_the_shares_of_all_locks_add_up() -> None:

@@ -328,7 +328,8 @@ async def retry_storm(bench: Bench) -> Findings:
             ),
             judge(
                 "It delivers no sooner for that than whoever obeys.",
-                real["at once"].took_s > 0.95 * min(each.took_s for each in real.values()),
+                real["at once"].took_s
+                > 0.95 * min(real[policy].took_s for policy in real if policy != "at once"),
                 ", ".join(f"{policy}: {each.took_s:.2f} s" for policy, each in real.items())
                 + f" for {events} events ({events / (16 / 0.011):.2f} s of work)",
             ),
