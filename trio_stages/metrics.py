@@ -31,7 +31,7 @@ from .histogram import Histogram
 from .replies import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from prometheus_client import Metric
 
@@ -72,6 +72,23 @@ class LoopLag(trio.abc.Instrument):
         self.turns.record(time.perf_counter() - self._woke_s)
 
 
+class Serving:
+    """``Metrics.serving``; a class, for a generator would cost a microsecond more for each job."""
+
+    __slots__ = ("_began_s", "_cell", "_clock")
+
+    def __init__(self, cell: Histogram, clock: Callable[[], float]) -> None:
+        self._cell = cell
+        self._clock = clock
+        self._began_s = clock()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._cell.record(self._clock() - self._began_s)
+
+
 class Metrics(Collector):
     """What one running stage has to show to Prometheus.
 
@@ -90,15 +107,9 @@ class Metrics(Collector):
         self._reply: Reply | None = None
         self._stale_s = 0.0
 
-    @contextmanager
-    def serving(self, worker: int) -> Iterator[None]:
-        """Time the block as one job of this worker."""
-        clock = self._telemetry.ledger.clock
-        began_s = clock()
-        try:
-            yield
-        finally:
-            self.service[worker].record(clock() - began_s)
+    def serving(self, worker: int) -> Serving:
+        """Time the ``with`` block as one job of this worker."""
+        return Serving(self.service[worker], self._telemetry.ledger.clock)
 
     async def reply(self) -> Reply:
         """Return the text, rendered within the last second.
