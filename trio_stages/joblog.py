@@ -27,6 +27,8 @@ AVERAGE_OVER_JOBS = 50
 # rate shall not be a hundred times as many lines.
 LINE_PERIOD_S, AVERAGE_PERIOD_S = 0.05, 0.25
 THROUGHPUT_PERIOD_S = 2.0
+# A look at ten thousand locks takes some ten milliseconds of the event loop's time.
+MOST_LOCKS = 10_000
 
 log = logging.getLogger(__name__)
 
@@ -114,13 +116,21 @@ class JobLog:
     async def report_locks(self, statistics: Callable[[], Sequence[GuardStatistics]]) -> None:
         """Log which of several locks is the hottest, every two seconds with jobs, until cancelled.
 
+        Returns earlier where nobody would read it, or as soon as there are too many locks to look
+        through (``--state per-user`` makes one for every user there ever was).
+
         Args:
             statistics: of every lock of the map.
         """
+        if not log.isEnabledFor(logging.INFO):
+            return
         before = 0
         async with aclosing(periodic(THROUGHPUT_PERIOD_S)) as ticks:
             async for _ in ticks:
                 guards = statistics()
+                if len(guards) > MOST_LOCKS:
+                    log.info("locks: %d, too many to look for the hottest", len(guards))
+                    return
                 acquisitions = sum(guard.acquisitions for guard in guards)
                 if acquisitions > before:
                     hottest = max(guards, key=lambda guard: guard.acquisitions)
