@@ -26,6 +26,10 @@ COVERED_WHOLE = ("framing", "heads", "chunks", "ledger", "handling", "drain_rate
 """Modules that must not lose a byte or a job: every branch of them is hit."""
 
 
+SPREAD = ("-n", "auto", "--dist", "loadfile")
+"""Tests run on all cores; those of one file together, for they share the servers they start."""
+
+
 def install(session: nox.Session, group: str) -> None:
     session.install("--require-hashes", "-r", f"requirements/{group}.txt")
 
@@ -35,7 +39,7 @@ def tests(session: nox.Session) -> None:
     """The test suite and its branch coverage, on the Python that runs nox."""
     install(session, "test")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *SPREAD, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
     if not session.posargs:
@@ -47,7 +51,7 @@ def tests(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """The test suite on each of these Pythons that this machine has."""
     install(session, "test")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *SPREAD, *session.posargs)
 
 
 @nox.session
