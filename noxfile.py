@@ -26,8 +26,8 @@ COVERED_WHOLE = ("framing", "heads", "chunks", "ledger", "handling", "drain_rate
 """Modules that must not lose a byte or a job: every branch of them is hit."""
 
 
-SPREAD = ("-n", "auto", "--dist", "loadfile")
-"""Tests run on all cores; those of one file together, for they share the servers they start."""
+SPREAD = ("-n", "auto", "--dist", "loadgroup")
+"""Tests run on all cores."""
 
 
 def install(session: nox.Session, group: str) -> None:

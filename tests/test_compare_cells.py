@@ -45,6 +45,10 @@ RUN = [
 ]
 
 
+# All in one process, where tests are spread over several: the cells are run once for all of them.
+pytestmark = pytest.mark.xdist_group("cells")
+
+
 @pytest.fixture(scope="module")
 def cells() -> dict[tuple[str, str], Cell]:
     """All of ``RUN`` on this interpreter."""
