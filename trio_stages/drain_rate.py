@@ -32,8 +32,7 @@ class DrainRate:
         self.since_s = None  # what was dropped says nothing about how fast jobs are done
 
     def completed(self, now_s: float) -> None:
-        if self.since_s is None:
-            return
+        assert self.since_s is not None
         self.completions += 1
         self.elapsed_s += now_s - self.since_s
         self.since_s = now_s
