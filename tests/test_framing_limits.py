@@ -22,6 +22,7 @@ from support_http import (
 )
 
 from trio_stages.framing import Phase, RequestReader
+from trio_stages.heads import HeadMemory, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,3 +184,19 @@ COSTS: dict[str, tuple[Callable[[int], bytes], int, int]] = {
 def test_cost_is_linear(make: Callable[[int], bytes], units: int, piece_bytes: int) -> None:
     ratio = cost_s(make(8 * units), piece_bytes) / cost_s(make(units), piece_bytes)
     assert ratio < 20, "eight times the input should cost eight times as much, not 64 times"
+
+
+def test_a_remembered_head_is_held_to_the_limit_of_its_own_reader() -> None:
+    """The memory is shared, and whoever else has taught it the head may allow longer ones."""
+    heads = HeadMemory()
+    data = framed(b"GET / HTTP/1.1", HOST)
+    for _ in range(3):
+        generous = RequestReader(heads=heads)
+        generous.feed(data)
+        assert generous.next_request() is not None
+    assert heads.recall(data) is not None
+    strict = RequestReader(max_header_bytes=len(data) - 1, heads=heads)
+    strict.feed(data)
+    with pytest.raises(Refused) as refused:
+        strict.next_request()
+    assert refused.value.reply.status == 431
