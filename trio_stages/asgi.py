@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import trio
 
 from . import replies
-from .connection import LAST_CALL_S
+from .connection import LAST_CALL_S, awaited
 from .heads import LAX, MAX_HEADER_FIELDS, Refused, understand
 from .ladder import STAGES
 from .messages import Request
@@ -85,7 +85,7 @@ class Gateway:
         assert self.respond is not None, "the server sent a request before the lifespan began"
         self._in_flight += 1
         try:
-            return await self.respond(request, client)
+            return await awaited(self.respond(request, client))
         except Exception:
             log.exception("a request could not be answered")
             return replies.INTERNAL_ERROR

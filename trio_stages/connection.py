@@ -6,6 +6,8 @@ Rules:
 2. While we owe the client an answer, no clock runs against it.
 3. A reply that ends the connection is not lost: we stop sending, read on for a moment, then close
    (RFC 9112, 9.6; closing with unread input would reset the connection and destroy the reply).
+4. What needs no waiting is answered by the task that brings the news (``readiness.py``), while the
+   connection's own sleeps on: to wake it would cost more than to answer.
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ import trio
 
 from . import replies
 from .framing import HEADS, NO_HEADS, Phase, Refused, RequestReader
+from .replies import Reply
 from .tcp import TcpStream
 from .timeouts import Timeout
 
 if TYPE_CHECKING:
     from .messages import Head, Request
     from .options import Settings
-    from .replies import Reply
     from .telemetry import Telemetry
     from .timeouts import Timeouts
     from .turns import Turns
@@ -49,7 +51,14 @@ class Client(Protocol):
         """Return when the client has stopped sending or vanished."""
 
 
-Respond = Callable[["Request", Client], Awaitable["Reply"]]
+#: What becomes of a request: the reply itself, where nothing has to be waited for.
+Answer = Reply | Awaitable[Reply]
+Respond = Callable[["Request", Client], Answer]
+
+
+async def awaited(answer: Answer) -> Reply:
+    """The reply, waited for if need be."""
+    return answer if isinstance(answer, Reply) else await answer
 
 
 class Connection:
@@ -57,6 +66,7 @@ class Connection:
 
     Args:
         stream: owned by the connection from here on.
+        respond: answers one request.
         settings: for limits and timeouts.
         telemetry: where errors are counted.
         turns: the line in which all connections wait to be answered.
@@ -66,12 +76,15 @@ class Connection:
     def __init__(
         self,
         stream: trio.abc.Stream,
+        respond: Respond,
         settings: Settings,
         telemetry: Telemetry,
         turns: Turns,
         timeouts: Timeouts,
     ) -> None:
         self._stream = stream
+        self._tcp = stream if isinstance(stream, TcpStream) else None
+        self._respond = respond
         self._telemetry = telemetry
         self._turns = turns
         self._timeouts_s = {
@@ -91,20 +104,19 @@ class Connection:
         # What the timeout is for; None while we are not waiting for the client to send.
         self._owed: Phase | None = None
         self._last = False
+        # What another task has left to ours: a request, and its answer or what is unsent of it.
+        self._begun: tuple[Request, Answer | bytes] | None = None
 
-    async def serve(self, respond: Respond) -> None:
+    async def serve(self) -> None:
         """Answer requests until one side ends the connection, then close it.
 
         On cancellation the connection is closed at once.
-
-        Args:
-            respond: answers one request.
         """
         try:
             # The header timeout runs from the accept, whether or not a first byte comes.
             self._expect(Phase.HEAD)
             with self._scope:
-                await self._converse(respond)
+                await self._converse()
             if self._scope.cancelled_caught:
                 if self._owed in (Phase.HEAD, Phase.BODY):
                     await self._refuse(replies.REQUEST_TIMEOUT)
@@ -126,11 +138,10 @@ class Connection:
             self._owed = Phase.IDLE
             self._time_is_up()
 
-    async def turn_away(self, respond: Respond, timeout_s: float) -> None:
+    async def turn_away(self, timeout_s: float) -> None:
         """Answer one request for ``/health``, and anything else with "too many connections".
 
         Args:
-            respond: answers the former.
             timeout_s: for the client to send the head of its request.
         """
         reader = self._reader
@@ -142,13 +153,13 @@ class Connection:
                         break
                     reader.feed(await self._stream.receive_some(RECEIVE_BYTES))
             if request is not None and request.head.path == b"/health":
-                reply = await self._answer(respond, request)
+                reply = await self._awaited(self._answer(request))
                 head = replace(request.head, keep_alive=False)
             else:
                 self._telemetry.connections_refused += 1
                 reply, head = replies.TOO_MANY_CONNECTIONS, None
             with trio.move_on_after(timeout_s):
-                await self._send(reply, head)
+                await self._send(self._rendered(reply, head))
                 await self._linger()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
@@ -170,34 +181,73 @@ class Connection:
             return
         await trio.sleep_forever()  # it sends on without waiting for replies, so it is there
 
-    async def _converse(self, respond: Respond) -> None:
+    async def _converse(self) -> None:
         while True:
             try:
                 request = await self._receive_request()
             except Refused as refused:
                 await self._refuse(refused.reply)
                 return
-            if request is None:
+            if self._begun is not None:
+                (request, answer), self._begun = self._begun, None
+                if isinstance(answer, bytes):
+                    await self._send(answer)
+                    continue
+            elif request is not None:
+                await self._turns.take()
+                answer = self._answer(request)
+            else:
                 return
-            await self._turns.take()
-            reply = await self._answer(respond, request)
+            reply = await self._awaited(answer)
             head = replace(request.head, keep_alive=False) if self._last else request.head
-            await self._send(reply, head)
+            await self._send(self._rendered(reply, head))
             if reply.close or not head.keep_alive:
                 break
         if request.head.keep_alive or self._reader.buffered_bytes:
             await self._linger()  # the client may be sending its next request
 
-    async def _answer(self, respond: Respond, request: Request) -> Reply:
-        """The one place where an error of ours becomes a reply, and harms nobody else."""
+    def _answer_at_once(self, data: bytes) -> bool:
+        """Answer a request while our task waits for one, in whichever task this is called.
+
+        Args:
+            data: all that has come since the last request.
+
+        Returns:
+            Whether all is done. If not, it is our task's turn: to read the data, or to go on with
+            what has been begun.
+        """
+        request = self._reader.recognise(data)
+        if request is None:
+            return False
+        head = request.head
+        answer: Answer | bytes = self._answer(request)
+        if isinstance(answer, Reply) and head.keep_alive and not (answer.close or self._last):
+            answer = self._send_nowait(self._rendered(answer, head))
+            if not answer:
+                self._expect(Phase.IDLE)
+                return True
+        self._nothing_owed()
+        self._begun = request, answer
+        return False
+
+    # The two places where an error of ours becomes a reply, and harms nobody else.
+
+    def _answer(self, request: Request) -> Answer:
         try:
-            return await respond(request, self)
+            return self._respond(request, self)
+        except Exception:
+            log.exception("a request could not be answered")
+            return replies.INTERNAL_ERROR
+
+    async def _awaited(self, answer: Answer) -> Reply:
+        try:
+            return await awaited(answer)
         except Exception:
             log.exception("a request could not be answered")
             return replies.INTERNAL_ERROR
 
     async def _receive_request(self) -> Request | None:
-        """The next complete request, or None if the client has ended the connection."""
+        """The next complete request; None if one is begun already, or the client has ended."""
         reader = self._reader
         while True:
             if not reader.idle:
@@ -210,14 +260,23 @@ class Connection:
                     await self._stream.send_all(replies.CONTINUE)
             if reader.at_eof:
                 return None
-            reader.feed(await self._stream.receive_some(RECEIVE_BYTES))
+            if self._tcp is None or not reader.idle:
+                data = await self._stream.receive_some(RECEIVE_BYTES)
+            else:
+                data = await self._tcp.receive_some(RECEIVE_BYTES, self._answer_at_once)
+                if self._begun is not None:
+                    return None
+            reader.feed(data)
         if self._late:
             # Complete at the very moment of its timeout: the timeout stands, for from here on a
             # cancellation would hit the answer and not the client.
             await trio.lowlevel.checkpoint()
+        self._nothing_owed()
+        return request
+
+    def _nothing_owed(self) -> None:
         self._owed = None
         self._timeout.clear()
-        return request
 
     def _time_is_up(self) -> None:
         self._late = True
@@ -230,21 +289,25 @@ class Connection:
         self._owed = phase
         self._timeout.set(timeout_s)
 
-    async def _send(self, reply: Reply, head: Head | None) -> None:
+    def _rendered(self, reply: Reply, head: Head | None) -> bytes:
         if reply.http_error:
             self._telemetry.ledger.http_error()
-        data = reply.render(head)
-        # Nearly always the kernel takes all of it, and no clock is needed.
-        sent = self._stream.send_nowait(data) if isinstance(self._stream, TcpStream) else 0
-        if sent < len(data):
+        return reply.render(head)
+
+    def _send_nowait(self, data: bytes) -> bytes:
+        """Send what the kernel takes, nearly always all of it, and return what is left."""
+        return data[self._tcp.send_nowait(data) :] if self._tcp is not None else data
+
+    async def _send(self, data: bytes) -> None:
+        if unsent := self._send_nowait(data):
             self._timeout.set(self._write_timeout_s)
-            await self._stream.send_all(data[sent:])
+            await self._stream.send_all(unsent)
         self._expect(Phase.IDLE)
 
     async def _refuse(self, reply: Reply) -> None:
         self._owed = None
         with trio.move_on_after(self._write_timeout_s):
-            await self._send(reply, None)
+            await self._send(self._rendered(reply, None))
             await self._linger()
 
     async def _linger(self) -> None:

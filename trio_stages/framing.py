@@ -115,7 +115,7 @@ class RequestReader:
         """
         if arrived := self._arrived:
             self._arrived = b""
-            request = self._recognised(arrived)
+            request = self.recognise(arrived)
             if request is not None:
                 return request
             self._buffer += arrived
@@ -127,8 +127,12 @@ class RequestReader:
             self._refused = True
             raise
 
-    def _recognised(self, arrived: bytes) -> Request | None:
-        """One whole request, and nothing else, whose head is remembered: what nearly all are."""
+    def recognise(self, arrived: bytes) -> Request | None:
+        """Return a request, if these bytes are all of it and its head is remembered: nearly always.
+
+        Args:
+            arrived: all that has come since the last request; if it is not all of one, feed it.
+        """
         head_bytes = arrived.find(b"\r\n\r\n") + 4
         head = self._heads.recall(arrived[:head_bytes])
         if (

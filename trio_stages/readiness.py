@@ -3,7 +3,8 @@
 ``trio.lowlevel.wait_readable`` tells the kernel what it waits for each time anew: a system call and
 some bookkeeping for every request. Here a connection is registered once, for as long as it is open,
 with an epoll of our own. Trio watches that like any other file; when it has news, one task reads
-all of them and tells whom they concern.
+all of them and tells whom they concern. Whoever can be content with an answer gets it there and
+then, as far as there is room in this turn of the loop (``turns.py``).
 
 The registration is edge-triggered: the kernel speaks once when something has come, and once for the
 last bytes and the end behind them if they come together. ``TcpStream`` says what follows from that,
@@ -23,17 +24,22 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Callable
 
+    from .turns import Turns
+
 # BSD and macOS have none, and Trio's own way does very well.
 HAVE_EPOLL = hasattr(select, "epoll")
 
 
 @asynccontextmanager
-async def open_readiness() -> AsyncIterator[Readiness]:
+async def open_readiness(turns: Turns) -> AsyncIterator[Readiness]:
     """Tell the connections of the block, all of which are closed in it, when they may read.
 
     On cancellation too it outlives them: the watching may end before they do, but nothing closes.
+
+    Args:
+        turns: in which whatever is answered on being told is counted.
     """
-    readiness = Readiness()
+    readiness = Readiness(turns)
     try:
         async with run_and_cancelling(readiness.watch):
             yield readiness
@@ -44,8 +50,9 @@ async def open_readiness() -> AsyncIterator[Readiness]:
 class Readiness:
     """Connections, and whom to tell about them; ``watch`` has to be running."""
 
-    def __init__(self) -> None:
-        self._tell: dict[int, Callable[[bool], None]] = {}
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._tell: dict[int, Callable[[bool], bool]] = {}
         if HAVE_EPOLL:
             self._epoll = select.epoll()
             self._news = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
@@ -55,17 +62,24 @@ class Readiness:
         """Tell whoever may read, until cancelled."""
         if not HAVE_EPOLL:
             await trio.sleep_forever()
+        turns = self._turns
         while True:
             await trio.lowlevel.wait_readable(self._epoll)
             for number, events in self._epoll.poll(0):
-                self._tell[number](bool(events & self._end))
+                if not turns.take_nowait():
+                    await turns.take()
+                # It may be closed by now, and its number a newcomer's, who then looks in vain.
+                tell = self._tell.get(number)
+                if tell is None or not tell(bool(events & self._end)):
+                    turns.give_back()
 
-    def register(self, connection: socket.socket, tell: Callable[[bool], None]) -> bool:
+    def register(self, connection: socket.socket, tell: Callable[[bool], bool]) -> bool:
         """Call ``tell`` whenever something has come, or the other side has left.
 
         Args:
             connection: open, and forgotten before it is closed.
-            tell: given whether the other side will send nothing more than what has come.
+            tell: given whether the other side will send nothing more than what has come; says
+                whether it has answered a request.
 
         Returns:
             False where there is no epoll, and nobody will be told anything.

@@ -9,9 +9,9 @@ from urllib.parse import unquote_to_bytes
 from . import replies
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
-    from .connection import Client, Respond
+    from .connection import Answer, Client, Respond
     from .messages import Request
     from .metrics import Metrics
     from .replies import Reply
@@ -52,21 +52,21 @@ class Routes:
         self._balances = balances
         self._metrics = metrics
 
-    async def respond(self, request: Request, client: Client) -> Reply:
-        """Answer a request."""
+    def respond(self, request: Request, client: Client) -> Answer:
+        """Answer a request, at once unless something has to be waited for."""
         head = request.head
         if head.path in EVENT_PATHS:
             if head.method == b"POST":
-                return await self._on_event(request, client)
+                return self._on_event(request, client)
             return replies.POST_ONLY
         read = self._reader_of(head.path)
         if read is None:
             return replies.NOT_FOUND
         if head.method not in (b"GET", b"HEAD"):
             return replies.GET_ONLY
-        return await read()
+        return read()
 
-    def _reader_of(self, path: bytes) -> Callable[[], Awaitable[Reply]] | None:
+    def _reader_of(self, path: bytes) -> Callable[[], Answer] | None:
         """What answers a GET of this path, if it exists here."""
         if path == b"/health":
             return self._health
@@ -82,10 +82,10 @@ class Routes:
             return partial(_one_balance, self._balances, path.removeprefix(b"/balances/"))
         return None
 
-    async def _health(self) -> Reply:
+    def _health(self) -> Reply:
         return replies.STOPPING if self._telemetry.draining else replies.HEALTHY
 
-    async def _stats(self) -> Reply:
+    def _stats(self) -> Reply:
         return replies.json_reply(200, self._telemetry.stats())
 
 

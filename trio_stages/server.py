@@ -77,7 +77,7 @@ async def serve_http(
 
     async def serve(connection: Connection) -> None:
         try:
-            await connection.serve(respond)
+            await connection.serve()
         finally:
             telemetry.connections -= 1
             connections.discard(connection)
@@ -85,7 +85,7 @@ async def serve_http(
 
     async def turn_away(connection: Connection) -> None:
         try:
-            await connection.turn_away(respond, RESERVE_TIMEOUT_S)
+            await connection.turn_away(RESERVE_TIMEOUT_S)
         finally:
             places.release()
 
@@ -103,7 +103,7 @@ async def serve_http(
 
     def admit(streams: list[trio.abc.Stream]) -> None:
         for stream in streams:
-            connection = Connection(stream, settings, telemetry, turns, timeouts)
+            connection = Connection(stream, respond, settings, telemetry, turns, timeouts)
             if telemetry.connections < settings.max_connections:
                 telemetry.connections += 1
                 connections.add(connection)
@@ -112,7 +112,7 @@ async def serve_http(
                 nursery.start_soon(turn_away, connection)
 
     async with (
-        open_readiness() as readiness,
+        open_readiness(turns) as readiness,
         run_and_cancelling(timeouts.watch),
         run_and_cancelling(turns.usher),
         trio.open_nursery() as nursery,

@@ -5,7 +5,8 @@ is a turn of the event loop, whether or not there was anything to wait for. Here
 
 1. ``receive_some`` waits for news (``readiness.py``), then reads. A read that finds nothing, or
    less than it had room for, has read all there was: the next one waits, unless the end has been
-   announced. One that finds more gives way to the others first.
+   announced. One that finds more gives way to the others first. What needs no more than an answer
+   can have it from the task that brings the news, and the one that waits is not woken.
 2. ``send_all`` writes, then waits: what fits the kernel's buffer is no checkpoint.
 3. Whoever has waited for one client takes all that have come.
 
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from .readiness import Readiness
@@ -63,26 +65,48 @@ class TcpStream(trio.abc.HalfCloseableStream):
         self._may_read = True
         self._end_is_near = False
         self._reader: trio.lowlevel.Task | None = None
+        self._room = RECEIVE_BYTES
+        self._dealt_with: Callable[[bytes], bool] | None = None
+        # What was read for the reader and not dealt with, or why nothing could be.
+        self._left: bytes | Exception | None = None
         self._is_told = readiness.register(connection, self._tell)
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Wait until there is something, and return it; ``b""`` is the end."""
-        room = max_bytes or RECEIVE_BYTES
+    async def receive_some(
+        self, max_bytes: int | None = None, dealt_with: Callable[[bytes], bool] | None = None
+    ) -> bytes:
+        """Wait until there is something, and return it; ``b""`` is the end.
+
+        Args:
+            max_bytes: that are returned.
+            dealt_with: asked about whatever comes while this waits, in the task that brings the
+                news; if it says so, nothing is returned and this waits on.
+        """
+        self._room = max_bytes or RECEIVE_BYTES
         while True:  # noqa: ASYNC913 (what is there already is not waited for)
             if not self._may_read:
-                await self._news()
-            try:
-                data = self.socket.recv(room)
-            except BlockingIOError:
-                self._may_read = False
-                continue
-            except OSError as error:
-                raise self._fate() from error
-            if len(data) == room:
-                await trio.lowlevel.cancel_shielded_checkpoint()  # cancelled, it would lose data
-            elif data:
-                self._may_read = self._end_is_near
-            return data
+                await self._news(dealt_with)
+                left, self._left = self._left, None
+                if isinstance(left, Exception):
+                    raise left
+                if left is not None:
+                    return left
+            data = self._receive_nowait()
+            if data is not None:
+                if len(data) == self._room:
+                    await trio.lowlevel.cancel_shielded_checkpoint()  # or data would be lost
+                return data
+
+    def _receive_nowait(self) -> bytes | None:
+        try:
+            data = self.socket.recv(self._room)
+        except BlockingIOError:
+            self._may_read = False
+            return None
+        except OSError as error:
+            raise self._fate() from error
+        if 0 < len(data) < self._room:
+            self._may_read = self._end_is_near
+        return data
 
     def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
         """Send what the kernel takes at once, and return how many bytes that was."""
@@ -121,11 +145,12 @@ class TcpStream(trio.abc.HalfCloseableStream):
             self.socket.close()
             self._tell(True)
 
-    async def _news(self) -> None:
+    async def _news(self, dealt_with: Callable[[bytes], bool] | None) -> None:
         if not self._is_told:
             await trio.lowlevel.wait_readable(self.socket)
             return
 
+        self._dealt_with = dealt_with
         self._reader = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(self._no_news)
 
@@ -133,12 +158,25 @@ class TcpStream(trio.abc.HalfCloseableStream):
         self._reader = None
         return trio.lowlevel.Abort.SUCCEEDED
 
-    def _tell(self, end_is_near: bool) -> None:
+    def _tell(self, end_is_near: bool) -> bool:
+        """There is something to read, if only the end; say whether it is dealt with already."""
         self._may_read = True
         self._end_is_near |= end_is_near
-        if self._reader is not None:
+        if self._reader is None:
+            return False
+        done = False
+        if self._dealt_with is not None:
+            try:
+                data = self._receive_nowait()
+                done = data is None or self._dealt_with(data)
+                if not done:
+                    self._left = data
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                self._left = error
+        if self._may_read or not done:
             trio.lowlevel.reschedule(self._reader)
             self._reader = None
+        return done
 
     def _fate(self) -> trio.ClosedResourceError | trio.BrokenResourceError:
         # A closed socket has no number; the kernel and Trio each have their own error for that.

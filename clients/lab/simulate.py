@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from trio_stages.connection import awaited
 from trio_stages.ladder import STAGES
 from trio_stages.messages import Head, Request
 from trio_stages.options import Settings, parse_settings
@@ -61,11 +62,11 @@ class Stage:
         if request is None:
             body = json.dumps({"user": user, "action": "deposit", "amount": amount}).encode()
             request = self._requests[user] = _request(b"POST", b"/", body)
-        return await self._respond(request, _CLIENT)
+        return await awaited(self._respond(request, _CLIENT))
 
     async def get(self, path: str) -> Reply:
         """One GET."""
-        return await self._respond(_request(b"GET", path.encode(), b""), _CLIENT)
+        return await awaited(self._respond(_request(b"GET", path.encode(), b""), _CLIENT))
 
     async def idle(self, enough: float = math.inf) -> None:
         """Return when no accepted job is outstanding, or so many have been done."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULTS: dict[str, object] = {}
 
 
-async def handle(telemetry: Telemetry, request: Request, client: Client) -> Reply:
+def handle(telemetry: Telemetry, request: Request, client: Client) -> Reply:
     """Answer one event."""
     try:
         parse_event(request.body)

@@ -30,10 +30,9 @@ from trio_stages.work import Work
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from trio_stages.connection import Client
+    from trio_stages.connection import Answer, Client
     from trio_stages.ledger import Ledger
     from trio_stages.messages import Request
-    from trio_stages.replies import Reply
     from trio_stages.telemetry import Telemetry
 
 DEFAULTS: dict[str, object] = {
@@ -45,13 +44,13 @@ DEFAULTS: dict[str, object] = {
 }
 
 
-async def handle(
+def handle(
     jobs: trio.MemorySendChannel[Job],
     telemetry: Telemetry,
     request: Request,
     client: Client,
-) -> Reply:
-    """Answer one event as soon as it has a place in the queue, or has none."""
+) -> Answer:
+    """Answer one event at once: it has a place in the queue, or there is none."""
     ledger, settings = telemetry.ledger, telemetry.settings
     try:
         event = parse_event(request.body)
@@ -63,14 +62,13 @@ async def handle(
         ledger.reject(job)
         return replies.SHUTTING_DOWN
     try:
-        if settings.overflow == "wait":
-            await wait_for_place(job, jobs, client, ledger)
-        else:
-            jobs.send_nowait(job)
-            ledger.accept(job, handed_over=ledger.idle_workers > 0)
+        jobs.send_nowait(job)
     except trio.WouldBlock:
+        if settings.overflow == "wait":
+            return wait_for_place(job, jobs, client, telemetry)
         ledger.reject(job)
         return replies.busy(telemetry.retry_after_s())
+    ledger.accept(job, handed_over=ledger.idle_workers > 0)
     return replies.ACCEPTED
 
 
