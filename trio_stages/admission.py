@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import trio
 from trio_util import move_on_when
 
 from . import replies
 from .jobs import Job, JobState
 
 if TYPE_CHECKING:
-    import trio
-
     from .connection import Client
     from .replies import Reply
     from .telemetry import Telemetry
@@ -29,7 +28,15 @@ async def wait_for_place(
         from here, so that somebody may yet be reading).
     """
     ledger = telemetry.ledger
-    ledger.wait(job)
+    try:
+        # Once more, for it may be a while since the queue was full. ``send`` would do the same, but
+        # has a checkpoint behind it: there a job that went straight to a worker would seem queued.
+        jobs.send_nowait(job)
+    except trio.WouldBlock:
+        ledger.wait(job)
+    else:
+        ledger.accept(job, handed_over=ledger.idle_workers > 0)
+        return replies.ACCEPTED
     try:
         async with move_on_when(client.gone):
             await jobs.send(job)
