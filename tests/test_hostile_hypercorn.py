@@ -96,8 +96,8 @@ async def test_a_client_that_never_reads_is_kept(monkeypatch: pytest.MonkeyPatch
             await trio.open_tcp_stream("127.0.0.1", port) as stream,
         ):
             await stream.send_all(STATS)
+            received = len(await stream.receive_some(1))  # from here on it waits for us
             await trio.sleep(LATER_S)
-            received = 0
             with suppress(trio.BrokenResourceError):
                 while received < size and (part := await stream.receive_some()):
                     received += len(part)
