@@ -53,8 +53,8 @@ class LockTimes:
 
     def _count_fresh(self) -> None:
         fresh = taken_from(self._fresh)
-        self._wait.record_all([wait_s for wait_s, _ in fresh])
-        self._hold.record_all([hold_s for _, hold_s in fresh])
+        self._wait.extend([wait_s for wait_s, _ in fresh])
+        self._hold.extend([hold_s for _, hold_s in fresh])
 
     @property
     def wait(self) -> Histogram:

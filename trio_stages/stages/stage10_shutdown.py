@@ -118,8 +118,9 @@ async def worker(
     """Process jobs one after the other, until the channel is closed and empty, or cancelled."""
     async with jobs:
         async for job in ledger.taking(jobs):
-            with ledger.settling(job), metrics.serving(number):
+            with ledger.settling(job):
                 await process(number, job)
+            metrics.served(number, job)
 
 
 async def serve(
