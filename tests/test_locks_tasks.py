@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from contextlib import nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +20,7 @@ from trio_stages.locks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
 TaskLock = TimedTaskLock | TimedTaskRWLock
@@ -296,6 +296,54 @@ async def test_random_cancellation_leaves_the_lock_working(
     assert lock.totals.acquisitions == entered
     assert 5 < entered < 40  # some got in, some gave up
     await assert_free(lock)
+
+
+class Untimed:
+    """A ``trio.Lock`` that is asked like ours."""
+
+    def __init__(self) -> None:
+        self.lock = trio.Lock()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[None]:
+        async with self.lock:
+            yield
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_a_mutex_lets_in_whom_a_trio_lock_would(
+    seed: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Who, when, and who gives up; also where a hold and somebody's patience end together."""
+
+    async def comings_and_goings(lock: Untimed | TimedTaskLock) -> list[tuple[str, int, float]]:
+        chance = random.Random(seed)
+        begin_s = trio.current_time()
+        seen: list[tuple[str, int, float]] = []
+
+        async def come_and_go(
+            number: int, start_s: float, patience_s: float, holds: list[float]
+        ) -> None:
+            await trio.sleep(start_s)
+            with trio.move_on_after(patience_s) as scope:
+                for hold_s in holds:  # whoever asks again at once stands behind those who wait
+                    async with lock.write():
+                        seen.append(("in", number, trio.current_time() - begin_s))
+                        await trio.sleep(hold_s)
+            if scope.cancelled_caught:
+                seen.append(("gave up", number, trio.current_time() - begin_s))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(30):
+                # no two come at one time: which of them is first, Trio leaves to chance
+                start_s, patience_s = number / 4 + number / 1024, chance.randrange(1, 40) / 4
+                holds = [chance.randrange(1, 4) / 4 for _ in range(chance.randrange(1, 3))]
+                nursery.start_soon(come_and_go, number, start_s, patience_s, holds)
+        return seen
+
+    ours = await comings_and_goings(TimedTaskLock(LockTimes()))
+    assert ours == await comings_and_goings(Untimed())
+    assert {"in", "gave up"} == {what for what, *_ in ours}
 
 
 async def test_locks_may_share_their_times(autojump_clock: trio.testing.MockClock) -> None:

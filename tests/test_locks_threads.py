@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import trio
@@ -323,14 +323,15 @@ def test_waits_and_holds_are_counted_in_one_step() -> None:
     times = LockTimes()
     halfway, go_on = threading.Event(), threading.Event()
 
-    class Halfway(float):
-        """Stops in the middle of being counted."""
+    class Halfway:
+        """Two seconds that stop in the middle of being counted."""
 
-        def __ge__(self, other: float) -> bool:
+        def __float__(self) -> float:
             halfway.set()
-            return go_on.wait(PATIENCE_S)
+            assert go_on.wait(PATIENCE_S)
+            return 2.0
 
-    times.record(1.0, Halfway(2.0))
+    times.record(1.0, cast("float", Halfway()))
     with ThreadPoolExecutor(2) as pool:
         readings = [pool.submit(times.statistics)]
         assert halfway.wait(PATIENCE_S)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from support import EVENT, Client, event, request, running, settings_of, stage_module
+from support import EVENT, Client, event, job, request, running, settings_of, stage_module
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_stages.metrics import BUCKET_POWERS, Metrics
@@ -363,14 +363,18 @@ def collected(metrics: Metrics, name: str) -> Metric:
 
 
 def test_each_worker_records_in_a_cell_of_its_own() -> None:
-    metrics = metrics_of(workers=3)
+    now_s = 100.0
+    metrics = Metrics(telemetry := Telemetry(settings_of(9, workers=3), clock=lambda: now_s))
     for worker, jobs in enumerate((1, 0, 2)):
         for _ in range(jobs):
-            with metrics.serving(worker):
-                pass
-    with pytest.raises(ZeroDivisionError), metrics.serving(1):
-        raise ZeroDivisionError
-    assert [cell.count for cell in metrics.service] == [1, 1, 2]
+            mine = job()
+            telemetry.ledger.accept(mine)
+            now_s += 60  # in the queue
+            telemetry.ledger.take(mine)
+            now_s += 0.25
+            metrics.served(worker, mine)
+    assert [cell.count for cell in metrics.service] == [1, 0, 2]
+    assert [cell.total for cell in metrics.service] == [0.25, 0, 0.5]
 
 
 async def test_every_worker_of_a_stage_has_its_cell(

@@ -41,3 +41,4 @@ class Job:
     event: Event
     state: JobState = NEW
     accepted_at_s: float = 0.0
+    taken_at_s: float = 0.0

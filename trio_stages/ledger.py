@@ -318,11 +318,11 @@ class Ledger:
         if job.state is not QUEUED:
             raise LedgerError(f"a job that is {job.state.name} cannot be taken")
         job.state = IN_HAND
-        now_s = self.clock()
+        job.taken_at_s = now_s = self.clock()
         counts = self._counts
         counts.queued -= 1
         counts.in_hand += 1
-        self.queue_delay.record(now_s - job.accepted_at_s)
+        self.queue_delay.append(now_s - job.accepted_at_s)
         if not counts.queued:
             self._backlog.ended(now_s)
 

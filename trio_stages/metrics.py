@@ -17,8 +17,8 @@ is shorter than the bound, and ``le`` means no longer: a difference that no cloc
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import trio
@@ -31,10 +31,11 @@ from .histogram import Histogram
 from .replies import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from prometheus_client import Metric
 
+    from .jobs import Job
     from .telemetry import Telemetry
 
 PREFIX = "trio_stages_"
@@ -46,13 +47,15 @@ FRESH_S = 1.0
 class LoopLag(trio.abc.Instrument):
     """How long a task that is ready may have to wait: the length of each turn of the event loop.
 
-    Only the two hooks around the wait for I/O are used, a few tenths of a microsecond a turn; hooks
-    on every task step would cost more than the steps.
+    Only the two hooks around the wait for I/O are used. A turn then costs about a microsecond more,
+    most of it Trio's own way to them; hooks on every task step would cost more than the steps.
     """
+
+    __slots__ = ("_woke_s", "turns")
 
     def __init__(self) -> None:
         self.turns = Histogram()
-        self._woke_s = time.perf_counter()
+        self._woke_s = perf_counter()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -65,28 +68,11 @@ class LoopLag(trio.abc.Instrument):
 
     def after_io_wait(self, timeout: float) -> None:
         """A turn begins."""
-        self._woke_s = time.perf_counter()
+        self._woke_s = perf_counter()
 
     def before_io_wait(self, timeout: float) -> None:
         """A turn has ended."""
-        self.turns.record(time.perf_counter() - self._woke_s)
-
-
-class Serving:
-    """``Metrics.serving``; a class, for a generator would cost a microsecond more for each job."""
-
-    __slots__ = ("_began_s", "_cell", "_clock")
-
-    def __init__(self, cell: Histogram, clock: Callable[[], float]) -> None:
-        self._cell = cell
-        self._clock = clock
-        self._began_s = clock()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self._cell.record(self._clock() - self._began_s)
+        self.turns.append(perf_counter() - self._woke_s)
 
 
 class Metrics(Collector):
@@ -98,6 +84,7 @@ class Metrics(Collector):
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
+        self._clock = telemetry.ledger.clock
         #: Seconds from taking a job to being done with it; worker ``n`` records in the ``n``-th.
         self.service = [Histogram() for _ in range(telemetry.settings.workers)]
         self.loop_lag = LoopLag()
@@ -107,9 +94,9 @@ class Metrics(Collector):
         self._reply: Reply | None = None
         self._stale_s = 0.0
 
-    def serving(self, worker: int) -> Serving:
-        """Time the ``with`` block as one job of this worker."""
-        return Serving(self.service[worker], self._telemetry.ledger.clock)
+    def served(self, worker: int, job: Job) -> None:
+        """This worker is done with the job, which it has taken from the ledger."""
+        self.service[worker].append(self._clock() - job.taken_at_s)
 
     async def reply(self) -> Reply:
         """Return the text, rendered within the last second.

@@ -8,8 +8,7 @@ Reader-writer locks are often made of mutexes, the first reader locking out the 
 one letting them in again. A ``trio.Lock`` must be released by the task that took it, so it cannot
 serve for that; here every task waits for an event of its own.
 
-Neither is re-entrant. A ``trio.Lock`` says so (``RuntimeError``); a task that asks for a
-reader-writer lock that it has waits for itself, for ever.
+Neither is re-entrant: a task that asks for a lock that it has waits for itself, for ever.
 """
 
 from __future__ import annotations
@@ -27,15 +26,22 @@ if TYPE_CHECKING:
 
 
 class TimedTaskLock:
-    """A ``trio.Lock`` with Trio's clock: one at a time, reading or writing.
+    """A mutex with Trio's clock: one at a time, reading or writing.
+
+    A ``trio.Lock`` in all but its errors: it hands over in the same order, in the same way. That
+    one notes which task has it, for those who release what they never took, which nobody can who
+    has to leave a block; for jobs without any work the notes were a tenth of a job.
 
     Args:
         times: where every acquisition is counted.
     """
 
+    __slots__ = ("held", "line", "meter")
+
     def __init__(self, times: LockTimes) -> None:
-        self._lock = trio.Lock()
-        self._meter = Meter(times)
+        self.held = False
+        self.line = trio.lowlevel.ParkingLot()
+        self.meter = Meter(times)
 
     def write(self) -> AbstractAsyncContextManager[Acquisition]:
         """Hold the lock for the ``async with`` block.
@@ -43,14 +49,14 @@ class TimedTaskLock:
         Returns:
             The wait, and once the block has ended, also by an exception, the hold.
         """
-        return _Passage(self._meter, self._lock)
+        return _Passage(self)
 
     read = write
 
     @property
     def totals(self) -> LockTotals:
         """This lock's own sums."""
-        return self._meter.totals
+        return self.meter.totals
 
 
 class _Passage(Acquisition):
@@ -58,21 +64,30 @@ class _Passage(Acquisition):
 
     __slots__ = ("_lock",)
 
-    def __init__(self, meter: Meter, lock: trio.Lock) -> None:
-        super().__init__(meter, trio.current_time)
+    def __init__(self, lock: TimedTaskLock) -> None:
+        self.wait_s = self.hold_s = 0.0
         self._lock = lock
+        self._since_s = trio.current_time()
 
     async def __aenter__(self) -> Acquisition:
-        try:
-            self._lock.acquire_nowait()  # and the wait is 0
-        except trio.WouldBlock:
-            await self._lock.acquire()
-            self.__enter__()
+        lock = self._lock
+        if lock.held:
+            await lock.line.park()  # until it is handed over, held as it is
+            now_s = trio.current_time()
+            self.wait_s = now_s - self._since_s
+            self._since_s = now_s
+        else:
+            lock.held = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.__exit__()
-        self._lock.release()
+        lock = self._lock
+        self.hold_s = hold_s = trio.current_time() - self._since_s
+        lock.meter.record(self.wait_s, hold_s)
+        if lock.line:
+            lock.line.unpark()
+        else:
+            lock.held = False
 
 
 class TimedTaskRWLock:

@@ -22,7 +22,7 @@ import time
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from .times import Acquisition, LockTimes, LockTotals, Meter
+from .times import Acquisition, LockTimes, LockTotals, Meter, SharedMeter
 from .turnstile import Ticket, Turnstile
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class TimedThreadRWLock:
     def __init__(self, times: LockTimes, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self._turnstile = Turnstile()
         self._turning = threading.Lock()  # keeps every call of the turnstile whole
-        self._meter = Meter(times)
+        self._meter = SharedMeter(times)
         self._clock = clock
 
     def write(self) -> AbstractContextManager[Acquisition]:

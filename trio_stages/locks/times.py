@@ -8,8 +8,9 @@ Rules:
 3. The wait runs from asking to getting, the hold from getting until just before the release.
 
 Counting happens while the lock is still held, after its hold has been measured: whoever gets the
-lock next finds all before it counted. The meter's own small mutex is no hot lock itself: it is held
-for a fraction of a microsecond, and nobody waits inside.
+lock next finds all before it counted, and a mutex keeps its own meter right as well. Only readers
+in threads, who hold one lock together, need another one for that. It is no hot lock itself: it is
+held for a fraction of a microsecond, and nobody waits inside.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ class LockTimes:
 
     def _count_fresh(self) -> None:
         fresh = taken_from(self._fresh)
-        self._wait.record_all([wait_s for wait_s, _ in fresh])
-        self._hold.record_all([hold_s for _, hold_s in fresh])
+        self._wait.extend([wait_s for wait_s, _ in fresh])
+        self._hold.extend([hold_s for _, hold_s in fresh])
 
     @property
     def wait(self) -> Histogram:
@@ -87,17 +88,16 @@ class LockTotals(NamedTuple):
 
 
 class Meter:
-    """What one lock has cost so far.
+    """What one lock has cost so far; for its holder to record in, while nobody else holds it.
 
     Args:
         times: where the lock's times go too, beside those of other locks.
     """
 
-    __slots__ = ("_lock", "_times", "_totals")
+    __slots__ = ("_times", "_totals")
 
     def __init__(self, times: LockTimes) -> None:
         self._times = times
-        self._lock = threading.Lock()  # the readers of one lock end at the same time
         # Replaced as a whole, so that reading it takes no lock and the three belong together.
         self._totals = (0, 0.0, 0.0)
 
@@ -108,10 +108,24 @@ class Meter:
 
     def record(self, wait_s: float, hold_s: float) -> None:
         """Count one acquisition: seconds waited, seconds held."""
-        with self._lock:
-            acquisitions, waits_s, holds_s = self._totals
-            self._totals = (acquisitions + 1, waits_s + wait_s, holds_s + hold_s)
+        acquisitions, waits_s, holds_s = self._totals
+        self._totals = (acquisitions + 1, waits_s + wait_s, holds_s + hold_s)
         self._times.record(wait_s, hold_s)
+
+
+class SharedMeter(Meter):
+    """A meter for threads that hold one lock together, as readers do."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, times: LockTimes) -> None:
+        super().__init__(times)
+        self._lock = threading.Lock()
+
+    def record(self, wait_s: float, hold_s: float) -> None:
+        """Count one acquisition; waits for others that are at it."""
+        with self._lock:
+            super().record(wait_s, hold_s)
 
 
 class Acquisition:

@@ -63,7 +63,7 @@ def handle(
 
 
 def process_in_thread(
-    job: Job, balances: PlainBalances, lock: threading.Lock, work: Work, telemetry: Telemetry
+    balances: PlainBalances, lock: threading.Lock, work: Work, telemetry: Telemetry, job: Job
 ) -> None:
     """Process one job in a thread, under a lock for threads."""
     work.in_thread(telemetry.settings.work_s)
@@ -72,10 +72,11 @@ def process_in_thread(
 
 
 async def process_in_task(
-    job: Job, balances: PlainBalances, lock: trio.Lock, work: Work, telemetry: Telemetry
+    balances: PlainBalances, lock: trio.Lock, work: Work, telemetry: Telemetry, job: Job
 ) -> None:
     """Process one job in a task, under a lock for tasks."""
-    await work.in_task(telemetry.settings.work_s)
+    if telemetry.settings.work_ms:
+        await work.in_task(telemetry.settings.work_s)
     async with lock:
         telemetry.ledger.apply(job, partial(balances.add, job.event.user))
 
@@ -101,16 +102,15 @@ async def serve(
     balances = PlainBalances()
     telemetry.peek_balances = balances.copy
     work = Work(settings)
-    thread_lock, task_lock = threading.Lock(), trio.Lock()
-    limiter = trio.CapacityLimiter(settings.workers)
+    if settings.offload == "thread":
+        thread_lock, limiter = threading.Lock(), trio.CapacityLimiter(settings.workers)
 
-    async def process(job: Job) -> None:
-        if settings.offload == "thread":
+        async def process(job: Job) -> None:
             await trio.to_thread.run_sync(
-                process_in_thread, job, balances, thread_lock, work, telemetry, limiter=limiter
+                process_in_thread, balances, thread_lock, work, telemetry, job, limiter=limiter
             )
-        else:
-            await process_in_task(job, balances, task_lock, work, telemetry)
+    else:
+        process = partial(process_in_task, balances, trio.Lock(), work, telemetry)
 
     send_jobs, receive_jobs = trio.open_memory_channel[Job](settings.capacity)
     with ledger.dropping(receive_jobs):

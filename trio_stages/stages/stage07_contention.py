@@ -68,12 +68,12 @@ def handle(
 
 
 def process_in_thread(
-    number: int,
-    job: Job,
     balances: ThreadBalances,
     work: Work,
     telemetry: Telemetry,
     job_log: JobLog,
+    number: int,
+    job: Job,
 ) -> None:
     """Process one job in a thread, under the lock that guards its user."""
     settings = telemetry.settings
@@ -85,18 +85,20 @@ def process_in_thread(
 
 
 async def process_in_task(
-    number: int,
-    job: Job,
     balances: TaskBalances,
     work: Work,
     telemetry: Telemetry,
     job_log: JobLog,
+    number: int,
+    job: Job,
 ) -> None:
     """Process one job in a task, under the lock that guards its user."""
     settings = telemetry.settings
-    await work.in_task(settings.work_s)
+    if settings.work_ms:
+        await work.in_task(settings.work_s)
     async with balances.entry(job.event.user) as entry:
-        await work.in_task(settings.hold_s)
+        if settings.hold_ms:
+            await work.in_task(settings.hold_s)
         balance = telemetry.ledger.apply(job, entry.add)
     job_log.job(number, job, balance, entry)
 
@@ -128,22 +130,22 @@ async def serve(
     telemetry.peek_balances = balances.peek
     work = Work(settings)
     job_log = JobLog(ledger)
-    limiter = trio.CapacityLimiter(settings.workers)
+    if isinstance(balances, ThreadBalances):
+        limiter = trio.CapacityLimiter(settings.workers)
 
-    async def process(number: int, job: Job) -> None:
-        if isinstance(balances, ThreadBalances):
+        async def process(number: int, job: Job) -> None:
             await trio.to_thread.run_sync(
                 process_in_thread,
-                number,
-                job,
                 balances,
                 work,
                 telemetry,
                 job_log,
+                number,
+                job,
                 limiter=limiter,
             )
-        else:
-            await process_in_task(number, job, balances, work, telemetry, job_log)
+    else:
+        process = partial(process_in_task, balances, work, telemetry, job_log)
 
     send_jobs, receive_jobs = trio.open_memory_channel[Job](settings.capacity)
     with ledger.dropping(receive_jobs):

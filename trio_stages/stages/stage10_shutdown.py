@@ -73,12 +73,12 @@ def handle(
 
 
 def process_in_thread(
-    number: int,
-    job: Job,
     balances: ThreadBalances,
     work: Work,
     telemetry: Telemetry,
     job_log: JobLog,
+    number: int,
+    job: Job,
 ) -> None:
     """Process one job in a thread, under the lock that guards its user."""
     settings = telemetry.settings
@@ -90,18 +90,20 @@ def process_in_thread(
 
 
 async def process_in_task(
-    number: int,
-    job: Job,
     balances: TaskBalances,
     work: Work,
     telemetry: Telemetry,
     job_log: JobLog,
+    number: int,
+    job: Job,
 ) -> None:
     """Process one job in a task, under the lock that guards its user."""
     settings = telemetry.settings
-    await work.in_task(settings.work_s)
+    if settings.work_ms:
+        await work.in_task(settings.work_s)
     async with balances.entry(job.event.user) as entry:
-        await work.in_task(settings.hold_s)
+        if settings.hold_ms:
+            await work.in_task(settings.hold_s)
         balance = telemetry.ledger.apply(job, entry.add)
     job_log.job(number, job, balance, entry)
 
@@ -116,8 +118,9 @@ async def worker(
     """Process jobs one after the other, until the channel is closed and empty, or cancelled."""
     async with jobs:
         async for job in ledger.taking(jobs):
-            with ledger.settling(job), metrics.serving(number):
+            with ledger.settling(job):
                 await process(number, job)
+            metrics.served(number, job)
 
 
 async def serve(
@@ -135,22 +138,23 @@ async def serve(
     work = Work(settings)
     job_log = JobLog(ledger)
     metrics = Metrics(telemetry)
-    limiter = trio.CapacityLimiter(settings.workers)
 
-    async def process(number: int, job: Job) -> None:
-        if isinstance(balances, ThreadBalances):
+    if isinstance(balances, ThreadBalances):
+        limiter = trio.CapacityLimiter(settings.workers)
+
+        async def process(number: int, job: Job) -> None:
             await trio.to_thread.run_sync(
                 process_in_thread,
-                number,
-                job,
                 balances,
                 work,
                 telemetry,
                 job_log,
+                number,
+                job,
                 limiter=limiter,
             )
-        else:
-            await process_in_task(number, job, balances, work, telemetry, job_log)
+    else:
+        process = partial(process_in_task, balances, work, telemetry, job_log)
 
     send_jobs, receive_jobs = trio.open_memory_channel[Job](settings.capacity)
     stop = trio.Event()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trio_stages.locks import Acquisition, LockTotals
 
-    from .guards import GuardStatistics, Routing
+    from .guards import Guard, GuardStatistics, Routing
 
 
 class TaskLock(Protocol):
@@ -46,8 +46,7 @@ class TaskBalances:
         Returns:
             The balance, to be changed by its ``add``, and the times of the lock.
         """
-        guard = self._routing.guard_of(user)
-        return _Opening(user, guard.balances, guard.lock.write())
+        return _Opening(user, self._routing.guard_of(user))
 
     async def get(self, user: str) -> int | None:
         """Return one user's balance, or None if there is no such user; waits for its lock."""
@@ -83,22 +82,18 @@ class TaskBalances:
 class _Opening(Entry):
     """An entry that waits for its lock; a class, for a generator costs two microseconds more."""
 
-    __slots__ = ("_guarded", "_passage")
+    __slots__ = ("_guard", "_passage")
 
-    def __init__(
-        self,
-        user: str,
-        balances: dict[str, int],
-        passage: AbstractAsyncContextManager[Acquisition],
-    ) -> None:
+    def __init__(self, user: str, guard: Guard[TaskLock]) -> None:
         self._user = user
         self._balances = None
-        self._guarded = balances
-        self._passage = passage
+        self._guard = guard
 
     async def __aenter__(self) -> Entry:
-        self._acquisition = await self._passage.__aenter__()
-        self._balances = self._guarded
+        guard = self._guard
+        self._passage = passage = guard.lock.write()
+        self._acquisition = await passage.__aenter__()
+        self._balances = guard.balances
         return self
 
     async def __aexit__(
