@@ -410,9 +410,11 @@ async def test_a_waiting_worker_takes_from_the_hand(nursery: trio.Nursery) -> No
     send.send_nowait(mine)
     ledger.accept(mine, handed_over=True)
     assert ledger.statistics().in_hand == 1  # at once, before the worker has run
+    assert ledger.worked_on() == 0
     await wait_all_tasks_blocked()
     assert taken == [mine]
     assert ledger.statistics().in_hand == 1
+    assert ledger.worked_on() == 1
     nursery.cancel_scope.cancel()
 
 

@@ -104,6 +104,8 @@ class Ledger:
     queue_delay: Histogram = field(default_factory=Histogram)
     #: Workers that wait in ``taking``: whatever is sent goes straight to one of them.
     idle_workers: int = 0
+    #: Of the jobs in hand: those that went straight to a worker who has not woken up yet.
+    handed_over: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _counts: _Counts = field(default_factory=_Counts)
     _backlog: DrainRate = field(default_factory=DrainRate)
@@ -163,6 +165,7 @@ class Ledger:
                 self._enter(job)
                 if handed_over:
                     self.idle_workers -= 1
+                    self.handed_over += 1
                     self._take(job)
             elif state is REJECTED:
                 raise LedgerError("a job that is REJECTED cannot be accepted")
@@ -172,7 +175,9 @@ class Ledger:
         with self._lock:
             if job.state is WAITING:  # faster than its sender woke up
                 self._enter(job)
-            if job.state is not IN_HAND:
+            if job.state is IN_HAND:
+                self.handed_over -= 1
+            else:
                 self._take(job)
 
     def apply(self, job: Job, effect: Callable[[int], int]) -> int:
@@ -292,9 +297,9 @@ class Ledger:
         """Jobs accepted and in nobody's hand."""
         return self._counts.queued
 
-    def in_hand(self) -> int:
-        """Jobs being worked on."""
-        return self._counts.in_hand
+    def worked_on(self) -> int:
+        """Jobs in the hand of a worker who is awake to them."""
+        return self._counts.in_hand - self.handed_over
 
     # Steps, with the lock held
 

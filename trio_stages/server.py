@@ -71,7 +71,7 @@ async def serve_http(
         return
     settings = telemetry.settings
     places = trio.Semaphore(settings.max_connections + RESERVE)
-    turns = Turns(telemetry.ledger.in_hand)
+    turns = Turns(telemetry.ledger.worked_on)
     timeouts = Timeouts()
     connections: set[Connection] = set()
 

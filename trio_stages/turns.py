@@ -8,7 +8,7 @@ turn answers a few requests and leaves the rest in line for the next, first come
 about as many are answered in a second, but the turns are short, and in each of them every worker
 can move.
 
-Where no job is in hand as a turn begins, there is nobody to starve, and a turn may be long; but not
+Where nobody works on a job as a turn begins, there is nobody to starve, and a turn may be long; but not
 so long that it fills the queue before a worker has had a chance to take anything from it.
 """
 
@@ -32,15 +32,15 @@ class Turns:
     """The line in front of one server's request handlers; its ``usher`` has to be running.
 
     Args:
-        jobs_in_hand: how many jobs are being worked on.
+        jobs_worked_on: how many jobs are being worked on.
         requests_a_turn: how many requests may go ahead between two turns of the loop while there
             are any.
     """
 
     def __init__(
-        self, jobs_in_hand: Callable[[], int], requests_a_turn: int = REQUESTS_A_TURN
+        self, jobs_worked_on: Callable[[], int], requests_a_turn: int = REQUESTS_A_TURN
     ) -> None:
-        self._jobs_in_hand = jobs_in_hand
+        self._jobs_worked_on = jobs_worked_on
         self._requests_a_turn = requests_a_turn
         self._room = 0
         self._line = trio.lowlevel.ParkingLot()
@@ -84,4 +84,4 @@ class Turns:
                 self._counting = False
 
     def _places(self) -> int:
-        return self._requests_a_turn if self._jobs_in_hand() else REQUESTS_A_FREE_TURN
+        return self._requests_a_turn if self._jobs_worked_on() else REQUESTS_A_FREE_TURN
