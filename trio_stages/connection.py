@@ -16,12 +16,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import trio
 
 from . import replies
-from .framing import HEADS, NO_HEADS, Phase, Refused, RequestReader
+from .framing import BODY, HEAD, HEADS, IDLE, NO_HEADS, Phase, Refused, RequestReader
 from .replies import Reply
 from .tcp import TcpStream
 from .timeouts import Timeout
@@ -61,6 +61,13 @@ async def awaited(answer: Answer) -> Reply:
     return answer if isinstance(answer, Reply) else await answer
 
 
+class Begun(NamedTuple):
+    """A request that another task has begun to answer: with what, or what is unsent of it."""
+
+    request: Request
+    answer: Answer | bytes
+
+
 class Connection:
     """One client, from the accept to the close.
 
@@ -87,12 +94,7 @@ class Connection:
         self._respond = respond
         self._telemetry = telemetry
         self._turns = turns
-        self._timeouts_s = {
-            Phase.IDLE: settings.idle_timeout,
-            Phase.HEAD: settings.header_timeout,
-            Phase.BODY: settings.body_timeout,
-        }
-        self._write_timeout_s = settings.write_timeout
+        self._settings = settings
         self._reader = RequestReader(
             max_header_bytes=settings.max_header_bytes,
             max_body_bytes=settings.max_body_bytes,
@@ -104,8 +106,9 @@ class Connection:
         # What the timeout is for; None while we are not waiting for the client to send.
         self._owed: Phase | None = None
         self._last = False
-        # What another task has left to ours: a request, and its answer or what is unsent of it.
-        self._begun: tuple[Request, Answer | bytes] | None = None
+        # Whether another task has read for ours, and what it has left to it.
+        self._read = False
+        self._left: Begun | Refused | None = None
 
     async def serve(self) -> None:
         """Answer requests until one side ends the connection, then close it.
@@ -114,11 +117,11 @@ class Connection:
         """
         try:
             # The header timeout runs from the accept, whether or not a first byte comes.
-            self._expect(Phase.HEAD)
+            self._expect(HEAD)
             with self._scope:
                 await self._converse()
             if self._scope.cancelled_caught:
-                if self._owed in (Phase.HEAD, Phase.BODY):
+                if self._owed in (HEAD, BODY):
                     await self._refuse(replies.REQUEST_TIMEOUT)
                 elif self._last:
                     await self._linger()
@@ -134,8 +137,8 @@ class Connection:
 
     def dismiss(self) -> None:
         """End the connection if nothing has come of a request that would be the last."""
-        if self._reader.phase is Phase.IDLE and self._owed is not None:
-            self._owed = Phase.IDLE
+        if self._reader.phase is IDLE and self._owed is not None:
+            self._owed = IDLE
             self._time_is_up()
 
     async def turn_away(self, timeout_s: float) -> None:
@@ -149,7 +152,7 @@ class Connection:
         try:
             with trio.move_on_after(timeout_s), suppress(Refused):
                 while (request := reader.next_request()) is None:
-                    if reader.at_eof or reader.phase is Phase.BODY:
+                    if reader.at_eof or reader.phase is BODY:
                         break
                     reader.feed(await self._stream.receive_some(RECEIVE_BYTES))
             if request is not None and request.head.path == b"/health":
@@ -184,20 +187,20 @@ class Connection:
     async def _converse(self) -> None:
         while True:
             try:
-                request = await self._receive_request()
+                received = await self._receive_request()
             except Refused as refused:
                 await self._refuse(refused.reply)
                 return
-            if self._begun is not None:
-                (request, answer), self._begun = self._begun, None
+            if received is None:
+                return
+            if isinstance(received, Begun):
+                request, answer = received
                 if isinstance(answer, bytes):
                     await self._send(answer)
                     continue
-            elif request is not None:
-                await self._turns.take()
-                answer = self._answer(request)
             else:
-                return
+                await self._turns.take()
+                request, answer = received, self._answer(received)
             reply = await self._awaited(answer)
             head = replace(request.head, keep_alive=False) if self._last else request.head
             await self._send(self._rendered(reply, head))
@@ -210,24 +213,30 @@ class Connection:
         """Answer a request while our task waits for one, in whichever task this is called.
 
         Args:
-            data: all that has come since the last request.
+            data: what has come.
 
         Returns:
-            Whether all is done. If not, it is our task's turn: to read the data, or to go on with
-            what has been begun.
+            Whether all is done. If not, it is our task's turn to go on.
         """
-        request = self._reader.recognise(data)
-        if request is None:
-            return False
-        head = request.head
-        answer: Answer | bytes = self._answer(request)
-        if isinstance(answer, Reply) and head.keep_alive and not (answer.close or self._last):
-            answer = self._send_nowait(self._rendered(answer, head))
-            if not answer:
-                self._expect(Phase.IDLE)
-                return True
-        self._nothing_owed()
-        self._begun = request, answer
+        reader = self._reader
+        reader.feed(data)
+        try:
+            request = reader.next_request()
+        except Refused as refused:
+            self._left, request = refused, None
+        if request is not None:
+            head = request.head
+            answer: Answer | bytes = self._answer(request)
+            if isinstance(answer, Reply) and head.keep_alive and not (answer.close or self._last):
+                answer = self._send_nowait(self._rendered(answer, head))
+                if not answer:
+                    self._expect(IDLE)
+                    if reader.idle:
+                        return True
+            if answer:
+                self._nothing_owed()
+                self._left = Begun(request, answer)
+        self._read = True
         return False
 
     # The two places where an error of ours becomes a reply, and harms nobody else.
@@ -246,15 +255,15 @@ class Connection:
             log.exception("a request could not be answered")
             return replies.INTERNAL_ERROR
 
-    async def _receive_request(self) -> Request | None:
-        """The next complete request; None if one is begun already, or the client has ended."""
+    async def _receive_request(self) -> Request | Begun | None:
+        """The next complete request, or None if the client has ended the connection."""
         reader = self._reader
         while True:
             if not reader.idle:
                 request = reader.next_request()
                 if request is not None:
                     break
-                if (phase := reader.phase) is not self._owed and phase is not Phase.IDLE:
+                if (phase := reader.phase) is not self._owed and phase is not IDLE:
                     self._expect(phase)
                 if reader.continue_due():
                     await self._stream.send_all(replies.CONTINUE)
@@ -264,9 +273,15 @@ class Connection:
                 data = await self._stream.receive_some(RECEIVE_BYTES)
             else:
                 data = await self._tcp.receive_some(RECEIVE_BYTES, self._answer_at_once)
-                if self._begun is not None:
-                    return None
-            reader.feed(data)
+            if not self._read:
+                reader.feed(data)
+                continue
+            self._read = False
+            left, self._left = self._left, None
+            if isinstance(left, Refused):
+                raise left
+            if left is not None:
+                return left
         if self._late:
             # Complete at the very moment of its timeout: the timeout stands, for from here on a
             # cancellation would hit the answer and not the client.
@@ -283,9 +298,15 @@ class Connection:
         self._scope.cancel()
 
     def _expect(self, phase: Phase) -> None:
-        timeout_s = self._timeouts_s[phase]
-        if self._last and phase is Phase.IDLE:  # the last reply was on its way, and promised more
+        settings = self._settings
+        if phase is BODY:
+            timeout_s = settings.body_timeout
+        elif phase is HEAD:
+            timeout_s = settings.header_timeout
+        elif self._last:  # the last reply was on its way, and promised more
             timeout_s = LAST_CALL_S
+        else:
+            timeout_s = settings.idle_timeout
         self._owed = phase
         self._timeout.set(timeout_s)
 
@@ -300,13 +321,13 @@ class Connection:
 
     async def _send(self, data: bytes) -> None:
         if unsent := self._send_nowait(data):
-            self._timeout.set(self._write_timeout_s)
+            self._timeout.set(self._settings.write_timeout)
             await self._stream.send_all(unsent)
-        self._expect(Phase.IDLE)
+        self._expect(IDLE)
 
     async def _refuse(self, reply: Reply) -> None:
         self._owed = None
-        with trio.move_on_after(self._write_timeout_s):
+        with trio.move_on_after(self._settings.write_timeout):
             await self._send(self._rendered(reply, None))
             await self._linger()
 

@@ -40,6 +40,10 @@ class Phase(Enum):
     BODY = auto()  #: the head is complete, the body is not
 
 
+# By these names: see ``jobs.py``.
+IDLE, HEAD, BODY = Phase
+
+
 class RequestReader:
     """One connection's incoming half.
 
@@ -73,8 +77,8 @@ class RequestReader:
     def phase(self) -> Phase:
         """What is being waited for."""
         if self._head is not None:
-            return Phase.BODY
-        return Phase.HEAD if self.buffered_bytes else Phase.IDLE
+            return BODY
+        return HEAD if self.buffered_bytes else IDLE
 
     @property
     def idle(self) -> bool:
@@ -115,7 +119,7 @@ class RequestReader:
         """
         if arrived := self._arrived:
             self._arrived = b""
-            request = self.recognise(arrived)
+            request = self._recognised(arrived)
             if request is not None:
                 return request
             self._buffer += arrived
@@ -127,12 +131,8 @@ class RequestReader:
             self._refused = True
             raise
 
-    def recognise(self, arrived: bytes) -> Request | None:
-        """Return a request, if these bytes are all of it and its head is remembered: nearly always.
-
-        Args:
-            arrived: all that has come since the last request; if it is not all of one, feed it.
-        """
+    def _recognised(self, arrived: bytes) -> Request | None:
+        """One whole request, and nothing else, whose head is remembered: what nearly all are."""
         head_bytes = arrived.find(b"\r\n\r\n") + 4
         head = self._heads.recall(arrived[:head_bytes])
         if (

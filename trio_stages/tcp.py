@@ -70,6 +70,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         # What was read for the reader and not dealt with, or why nothing could be.
         self._left: bytes | Exception | None = None
         self._is_told = readiness.register(connection, self._tell)
+        self._trio_has_it = not self._is_told  # somebody waits, or has waited, by Trio's own means
 
     async def receive_some(
         self, max_bytes: int | None = None, dealt_with: Callable[[bytes], bool] | None = None
@@ -125,6 +126,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the kernel takes at least some."""
+        self._trio_has_it = True
         try:
             await trio.lowlevel.wait_writable(self.socket)
         except (OSError, ValueError) as error:
@@ -140,7 +142,8 @@ class TcpStream(trio.abc.HalfCloseableStream):
     async def aclose(self) -> None:
         """Close it at once, cancelled or not."""
         if self.socket.fileno() >= 0:
-            trio.lowlevel.notify_closing(self.socket)
+            if self._trio_has_it:
+                trio.lowlevel.notify_closing(self.socket)
             self._readiness.forget(self.socket)
             self.socket.close()
             self._tell(True)

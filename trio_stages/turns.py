@@ -8,8 +8,8 @@ turn answers a few requests and leaves the rest in line for the next, first come
 about as many are answered in a second, but the turns are short, and in each of them every worker
 can move.
 
-Where nobody works on a job as a turn begins, there is nobody to starve, and a turn may be long; but not
-so long that it fills the queue before a worker has had a chance to take anything from it.
+Where nobody works on a job as a turn begins, there is nobody to starve, and a turn may be long; but
+not so long that it fills the queue before a worker has had a chance to take anything from it.
 """
 
 from __future__ import annotations
