@@ -351,7 +351,7 @@ def test_all_may_be_read_while_users_come() -> None:
     ("state", "mutexes", "reader_writer_locks"),
     [("mutex", 1, 0), ("rwlock", 0, 1), ("sharded", 3, 0), ("per-user", 0, 0)],
 )
-def test_each_state_has_its_own_kind_of_lock(
+async def test_each_state_has_its_own_kind_of_lock(
     offload: str,
     state: State,
     mutexes: int,

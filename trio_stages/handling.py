@@ -53,26 +53,22 @@ class Taking:
         else:
             await trio.lowlevel.checkpoint()
             self._left = JOBS_A_TURN
-        try:
-            try:
-                job = self._jobs.receive_nowait()
-            except trio.WouldBlock:
-                job = await self._from_the_hand_of_its_sender()
-        except trio.EndOfChannel:
-            raise StopAsyncIteration from None
-        self._ledger.take(job)
-        return job
-
-    async def _from_the_hand_of_its_sender(self) -> Job:
-        ledger = self._ledger
-        ledger.idle_workers += 1
+        ledger, jobs = self._ledger, self._jobs
         job = None
         try:
-            job = await self._jobs.receive()
-        finally:
-            # A job in hand: its sender has told the ledger so, and it has counted us off.
-            if job is None or job.state is not IN_HAND:
-                ledger.idle_workers -= 1
+            try:
+                job = jobs.receive_nowait()
+            except trio.WouldBlock:
+                ledger.idle_workers += 1
+                try:
+                    job = await jobs.receive()
+                finally:
+                    # A job in hand: its sender has told the ledger so, and it has counted us off.
+                    if job is None or job.state is not IN_HAND:
+                        ledger.idle_workers -= 1
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
+        ledger.take(job)
         return job
 
 

@@ -162,23 +162,35 @@ class Ledger:
         with self._lock:
             state = job.state
             if state is NEW or state is WAITING:
-                self._enter(job)
+                now_s = self.clock()
+                self._enter(job, now_s)
                 if handed_over:
                     self.idle_workers -= 1
                     self.handed_over += 1
-                    self._take(job)
+                    self._hand(job, now_s)
+                else:
+                    self._queue(job, now_s)
             elif state is REJECTED:
                 raise LedgerError("a job that is REJECTED cannot be accepted")
 
     def take(self, job: Job) -> None:
         """A worker has the job in hand (a no-op if it was handed over)."""
         with self._lock:
-            if job.state is WAITING:  # faster than its sender woke up
-                self._enter(job)
-            if job.state is IN_HAND:
+            state = job.state
+            if state is IN_HAND:
                 self.handed_over -= 1
+                return
+            now_s = self.clock()
+            if state is QUEUED:
+                counts = self._counts
+                counts.queued -= 1
+                if not counts.queued:
+                    self._backlog.ended(now_s)
+            elif state is WAITING:  # faster than its sender woke up
+                self._enter(job, now_s)
             else:
-                self._take(job)
+                raise LedgerError(f"a job that is {state.name} cannot be taken")
+            self._hand(job, now_s)
 
     def apply(self, job: Job, effect: Callable[[int], int]) -> int:
         """Apply the job and count it, in one step.
@@ -308,28 +320,25 @@ class Ledger:
             raise LedgerError(f"a job that is {job.state.name} cannot become {to.name}")
         job.state = to
 
-    def _enter(self, job: Job) -> None:
+    def _enter(self, job: Job, now_s: float) -> None:
         counts = self._counts
         counts.waiting -= job.state is WAITING
-        job.state = QUEUED
-        job.accepted_at_s = now_s = self.clock()
         counts.accepted += 1
-        counts.queued += 1
+        job.accepted_at_s = now_s
         self._outstanding.add(job)
+
+    def _queue(self, job: Job, now_s: float) -> None:
+        job.state = QUEUED
+        counts = self._counts
+        counts.queued += 1
         if counts.queued == 1:
             self._backlog.began(now_s)
 
-    def _take(self, job: Job) -> None:
-        if job.state is not QUEUED:
-            raise LedgerError(f"a job that is {job.state.name} cannot be taken")
+    def _hand(self, job: Job, now_s: float) -> None:
         job.state = IN_HAND
-        job.taken_at_s = now_s = self.clock()
-        counts = self._counts
-        counts.queued -= 1
-        counts.in_hand += 1
+        job.taken_at_s = now_s
+        self._counts.in_hand += 1
         self.queue_delay.append(now_s - job.accepted_at_s)
-        if not counts.queued:
-            self._backlog.ended(now_s)
 
     def _settle(self, job: Job, end: JobState) -> None:
         counts, before = self._counts, job.state
@@ -348,6 +357,8 @@ class Ledger:
 
     def _abandon(self, job: Job) -> None:
         if job.state in (NEW, WAITING):  # in the channel before its sender knew
-            self._enter(job)
+            now_s = self.clock()
+            self._enter(job, now_s)
+            self._queue(job, now_s)
         self._settle(job, ABANDONED)
         self._counts.abandoned += 1

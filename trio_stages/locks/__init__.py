@@ -7,7 +7,7 @@
   itself, so that both colours share it.
 """
 
-from .tasks import TimedTaskLock, TimedTaskRWLock
+from .tasks import Passage, TimedTaskLock, TimedTaskRWLock
 from .threads import TimedThreadLock, TimedThreadRWLock
 from .times import Acquisition, LockStatistics, LockTimes, LockTotals
 
@@ -16,6 +16,7 @@ __all__ = [
     "LockStatistics",
     "LockTimes",
     "LockTotals",
+    "Passage",
     "TimedTaskLock",
     "TimedTaskRWLock",
     "TimedThreadLock",

@@ -13,20 +13,44 @@ Neither is re-entrant: a task that asks for a lock that it has waits for itself,
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING
-
 import trio
 
 from .times import Acquisition, LockTimes, LockTotals, Meter
 from .turnstile import Ticket, Turnstile
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+
+class Passage(Acquisition):
+    """An acquisition for tasks: an ``async with`` block, or its three steps one by one.
+
+    The steps are for those who have a block of their own: a coroutine inside a coroutine would cost
+    a microsecond for each job.
+    """
+
+    __slots__ = ()
+
+    def enter_nowait(self) -> bool:
+        """Ask for the lock; whoever does not have it now shall ``wait`` at once."""
+        raise NotImplementedError
+
+    async def wait(self) -> None:
+        """Wait for the lock; on cancellation it is as if nobody had asked."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """Let the next one in."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Acquisition:
+        if not self.enter_nowait():
+            await self.wait()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
 
 
 class TimedTaskLock:
-    """A mutex with Trio's clock: one at a time, reading or writing.
+    """A mutex with Trio's clock: one at a time, reading or writing; made inside the Trio run.
 
     A ``trio.Lock`` in all but its errors: it hands over in the same order, in the same way. That
     one notes which task has it, for those who release what they never took, which nobody can who
@@ -36,20 +60,21 @@ class TimedTaskLock:
         times: where every acquisition is counted.
     """
 
-    __slots__ = ("held", "line", "meter")
+    __slots__ = ("clock", "held", "line", "meter")
 
     def __init__(self, times: LockTimes) -> None:
+        self.clock = trio.lowlevel.current_clock().current_time
         self.held = False
         self.line = trio.lowlevel.ParkingLot()
         self.meter = Meter(times)
 
-    def write(self) -> AbstractAsyncContextManager[Acquisition]:
+    def write(self) -> Passage:
         """Hold the lock for the ``async with`` block.
 
         Returns:
             The wait, and once the block has ended, also by an exception, the hold.
         """
-        return _Passage(self)
+        return _Mutual(self)
 
     read = write
 
@@ -59,30 +84,31 @@ class TimedTaskLock:
         return self.meter.totals
 
 
-class _Passage(Acquisition):
-    """Through a mutex; a class, for a generator would cost two microseconds more each time."""
-
+class _Mutual(Passage):
     __slots__ = ("_lock",)
 
     def __init__(self, lock: TimedTaskLock) -> None:
         self.wait_s = self.hold_s = 0.0
         self._lock = lock
-        self._since_s = trio.current_time()
+        self._since_s = lock.clock()
 
-    async def __aenter__(self) -> Acquisition:
+    def enter_nowait(self) -> bool:
         lock = self._lock
         if lock.held:
-            await lock.line.park()  # until it is handed over, held as it is
-            now_s = trio.current_time()
-            self.wait_s = now_s - self._since_s
-            self._since_s = now_s
-        else:
-            lock.held = True
-        return self
+            return False
+        lock.held = True
+        return True
 
-    async def __aexit__(self, *_: object) -> None:
+    async def wait(self) -> None:
         lock = self._lock
-        self.hold_s = hold_s = trio.current_time() - self._since_s
+        await lock.line.park()  # until it is handed over, held as it is
+        now_s = lock.clock()
+        self.wait_s = now_s - self._since_s
+        self._since_s = now_s
+
+    def leave(self) -> None:
+        lock = self._lock
+        self.hold_s = hold_s = lock.clock() - self._since_s
         lock.meter.record(self.wait_s, hold_s)
         if lock.line:
             lock.line.unpark()
@@ -97,36 +123,51 @@ class TimedTaskRWLock:
         times: where every acquisition is counted.
     """
 
-    def __init__(self, times: LockTimes) -> None:
-        self._turnstile = Turnstile()
-        self._meter = Meter(times)
+    __slots__ = ("meter", "turnstile")
 
-    def write(self) -> AbstractAsyncContextManager[Acquisition]:
+    def __init__(self, times: LockTimes) -> None:
+        self.turnstile = Turnstile()
+        self.meter = Meter(times)
+
+    def write(self) -> Passage:
         """Be alone inside for the ``async with`` block.
 
         Returns:
             The wait, and once the block has ended, also by an exception, the hold.
         """
-        return self._pass(writes=True)
+        return _Ticketed(self, writes=True)
 
-    def read(self) -> AbstractAsyncContextManager[Acquisition]:
+    def read(self) -> Passage:
         """Share the inside with other readers for the block; else like ``write``."""
-        return self._pass(writes=False)
-
-    @asynccontextmanager
-    async def _pass(self, *, writes: bool) -> AsyncIterator[Acquisition]:
-        acquisition = Acquisition(self._meter, trio.current_time)
-        gate = trio.Event()
-        ticket = Ticket(writes, gate.set)
-        self._turnstile.arrive(ticket)
-        try:
-            await gate.wait()
-            with acquisition:
-                yield acquisition
-        finally:  # also when the wait was cancelled
-            self._turnstile.leave(ticket)
+        return _Ticketed(self, writes=False)
 
     @property
     def totals(self) -> LockTotals:
         """This lock's own sums."""
-        return self._meter.totals
+        return self.meter.totals
+
+
+class _Ticketed(Passage):
+    __slots__ = ("_gate", "_ticket", "_turnstile")
+
+    def __init__(self, lock: TimedTaskRWLock, *, writes: bool) -> None:
+        super().__init__(lock.meter, trio.current_time)
+        self._turnstile = lock.turnstile
+        self._gate = trio.Event()
+        self._ticket = Ticket(writes, self._gate.set)
+
+    def enter_nowait(self) -> bool:
+        self._turnstile.arrive(self._ticket)
+        return False  # waiting at an open gate is a checkpoint all the same
+
+    async def wait(self) -> None:
+        try:
+            await self._gate.wait()
+        except BaseException:
+            self._turnstile.leave(self._ticket)
+            raise
+        self.__enter__()
+
+    def leave(self) -> None:
+        self.__exit__()
+        self._turnstile.leave(self._ticket)

@@ -53,9 +53,10 @@ class LockTimes:
                 self._count_fresh()
 
     def _count_fresh(self) -> None:
-        fresh = taken_from(self._fresh)
-        self._wait.extend([wait_s for wait_s, _ in fresh])
-        self._hold.extend([hold_s for _, hold_s in fresh])
+        if fresh := taken_from(self._fresh):
+            waits_s, holds_s = zip(*fresh, strict=True)
+            self._wait.extend(waits_s)
+            self._hold.extend(holds_s)
 
     @property
     def wait(self) -> Histogram:

@@ -63,7 +63,7 @@ def open_balances(
 def open_balances(
     state: State, offload: Literal["thread", "task"], *, shards: int, times: LockTimes
 ) -> ThreadBalances | TaskBalances:
-    """Open an empty map.
+    """Open an empty map; for tasks, inside their Trio run.
 
     Shards and single users get mutexes: every job writes, so there is nothing that a reader-writer
     lock could let in together.

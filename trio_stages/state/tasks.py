@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from .entry import Entry
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
-    from types import TracebackType
-
-    from trio_stages.locks import Acquisition, LockTotals
+    from trio_stages.locks import LockTotals, Passage
 
     from .guards import Guard, GuardStatistics, Routing
 
@@ -22,9 +19,9 @@ if TYPE_CHECKING:
 class TaskLock(Protocol):
     """A lock that Trio tasks wait for; see ``trio_stages.locks``."""
 
-    def write(self) -> AbstractAsyncContextManager[Acquisition]: ...
+    def write(self) -> Passage: ...
 
-    def read(self) -> AbstractAsyncContextManager[Acquisition]: ...
+    def read(self) -> Passage: ...
 
     @property
     def totals(self) -> LockTotals: ...
@@ -91,16 +88,12 @@ class _Opening(Entry):
 
     async def __aenter__(self) -> Entry:
         guard = self._guard
-        self._passage = passage = guard.lock.write()
-        self._acquisition = await passage.__aenter__()
+        self._passage = self._acquisition = passage = guard.lock.write()
+        if not passage.enter_nowait():
+            await passage.wait()
         self._balances = guard.balances
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._balances = None
-        await self._passage.__aexit__(kind, error, traceback)  # noqa: ASYNC102 (it never waits)
+        self._passage.leave()
