@@ -22,8 +22,8 @@ from .turnstile import Ticket, Turnstile
 class Passage(Acquisition):
     """An acquisition for tasks: an ``async with`` block, or its three steps one by one.
 
-    The steps are for those who have a block of their own: a coroutine inside a coroutine would cost
-    a microsecond for each job.
+    The steps are for those who have a block of their own: to await one coroutine inside another
+    costs more than to take a lock that is free.
     """
 
     __slots__ = ()
