@@ -8,7 +8,8 @@ Reader-writer locks are often made of mutexes, the first reader locking out the 
 one letting them in again. A ``trio.Lock`` must be released by the task that took it, so it cannot
 serve for that; here every task waits for an event of its own.
 
-Neither is re-entrant: a task that asks for a lock that it has waits for itself, for ever.
+Neither is re-entrant. A ``trio.Lock`` says so (``RuntimeError``); a task that asks for a
+reader-writer lock that it has waits for itself, for ever.
 """
 
 from __future__ import annotations
@@ -50,22 +51,17 @@ class Passage(Acquisition):
 
 
 class TimedTaskLock:
-    """A mutex with Trio's clock: one at a time, reading or writing; made inside the Trio run.
-
-    A ``trio.Lock`` in all but its errors: it hands over in the same order, in the same way. That
-    one notes which task has it, for those who release what they never took, which nobody can who
-    has to leave a block; for jobs without any work the notes were a tenth of a job.
+    """A ``trio.Lock`` with Trio's clock: one at a time, reading or writing; made inside the run.
 
     Args:
         times: where every acquisition is counted.
     """
 
-    __slots__ = ("clock", "held", "line", "meter")
+    __slots__ = ("clock", "lock", "meter")
 
     def __init__(self, times: LockTimes) -> None:
         self.clock = trio.lowlevel.current_clock().current_time
-        self.held = False
-        self.line = trio.lowlevel.ParkingLot()
+        self.lock = trio.Lock()
         self.meter = Meter(times)
 
     def write(self) -> Passage:
@@ -93,15 +89,15 @@ class _Mutual(Passage):
         self._since_s = lock.clock()
 
     def enter_nowait(self) -> bool:
-        lock = self._lock
-        if lock.held:
+        try:
+            self._lock.lock.acquire_nowait()  # and the wait is 0
+        except trio.WouldBlock:
             return False
-        lock.held = True
         return True
 
     async def wait(self) -> None:
         lock = self._lock
-        await lock.line.park()  # until it is handed over, held as it is
+        await lock.lock.acquire()
         now_s = lock.clock()
         self.wait_s = now_s - self._since_s
         self._since_s = now_s
@@ -110,10 +106,7 @@ class _Mutual(Passage):
         lock = self._lock
         self.hold_s = hold_s = lock.clock() - self._since_s
         lock.meter.record(self.wait_s, hold_s)
-        if lock.line:
-            lock.line.unpark()
-        else:
-            lock.held = False
+        lock.lock.release()
 
 
 class TimedTaskRWLock:
