@@ -17,6 +17,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_stages import replies
 from trio_stages.options import Settings
+from trio_stages.replies import Reply
 from trio_stages.server import RESERVE, serve_http
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from trio_stages.connection import Client as Peer
     from trio_stages.connection import Respond
     from trio_stages.framing import Request
-    from trio_stages.replies import Reply
+
 
 HEALTH = framed(b"GET /health HTTP/1.1", HOST)
 REQUEST = post(EVENT)
@@ -388,3 +389,40 @@ async def test_hundreds_of_clients() -> None:
             for _ in range(number):
                 nursery.start_soon(visit, server)
         await server.telemetry.connected.wait_value(0)
+
+
+# Answered by the task that brings the news: the client has been here before, and its own task waits
+
+
+async def test_a_handler_that_breaks_at_once_costs_its_own_client_the_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def respond(request: Request, client: Peer) -> Reply:
+        if request.body:
+            raise ZeroDivisionError
+        return replies.HEALTHY
+
+    async with listening(respond) as server, await server.connect() as neighbour:
+        async with await server.connect() as client:
+            await client.send(HEALTH)
+            assert (await client.response()).status == 200
+            await client.send(REQUEST)
+            assert (await client.response()).status == 500
+            assert await end_of(client) == b""
+        await neighbour.send(HEALTH)
+        assert (await neighbour.response()).status == 200
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+async def test_what_the_kernel_does_not_take_at_once_follows_before_the_next_reply() -> None:
+    size = 20_000_000
+
+    def respond(request: Request, client: Peer) -> Reply:
+        return Reply(200, b"x" * size) if request.body else replies.HEALTHY
+
+    async with listening(respond) as server, await server.connect() as client:
+        await client.send(HEALTH)
+        assert (await client.response()).status == 200
+        await client.send(REQUEST + HEALTH)
+        assert len((await client.response()).body) == size
+        assert (await client.response()).body == replies.HEALTHY.body

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # The trade, under a flood of stage 8 over 200 connections: 16 a turn leave the workers 73 % of
 # their rate, 4 leave 85 %, 1 leaves 89 %, and each halving costs a few percent of the refusals.
-REQUESTS_A_TURN = 4
+REQUESTS_A_TURN = 2
 # With nobody to starve. A turn costs as much as a few requests, whatever is done in it.
 REQUESTS_A_FREE_TURN = 64
 
