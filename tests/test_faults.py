@@ -17,6 +17,8 @@ from fault_kinds import CANCEL, HANG, STOP, Fault, faults_for
 from fault_scenes import Scene
 from faults import Trial
 
+pytestmark = pytest.mark.untraced
+
 Plan = Mapping[int, Fault]
 
 SLOW: dict[str, Any] = {"work_ms": 130.0}  # so that places are waited for, and drains take a while

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import h11
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support_http import CHUNKED, HOST, NEXT, POST, byte_by_byte, cut, framed, read
 
 from trio_stages.framing import RequestReader
+
+pytestmark = pytest.mark.untraced
 
 # Bytes that are nearly HTTP: what random ones would never come to.
 SCRAPS = (

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from clients.lab.bench import Flooded
     from clients.lab.results import ExperimentResult
 
+pytestmark = pytest.mark.untraced
+
 
 async def made(name: str) -> ExperimentResult:
     results = await run_lab(

@@ -14,6 +14,8 @@ from clients.loads import LOADS, Load
 from clients.prediction import Model
 from trio_stages.model import predicted_accepted
 
+pytestmark = pytest.mark.untraced
+
 BURST = Load(requests=200, concurrency=50)
 SHORT = Load(requests=700, concurrency=50, users=100)
 

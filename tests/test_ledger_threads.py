@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     TraceFunction = Callable[[FrameType, str, object], "TraceFunction | None"]
 
+pytestmark = pytest.mark.untraced
+
 
 def stumbling(target: Callable[[], None]) -> threading.Thread:
     """A thread that lets another one go ahead before each line of the ledger.

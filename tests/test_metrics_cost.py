@@ -233,12 +233,14 @@ async def test_a_turn_is_what_lies_between_two_waits_for_io(
     watch = Stopwatch(monkeypatch)
     lag = LoopLag()
     watch.now_s += 0.5
-    lag.before_io_wait(0)
-    watch.now_s += 60  # nobody had anything to do
-    lag.after_io_wait(0)
+    lag.before_io_wait(0)  # with tasks to run there is nothing to wait for
     watch.now_s += 0.25
+    lag.before_io_wait(60)
+    watch.now_s += 60
+    lag.begin()
+    watch.now_s += 0.125
     lag.before_io_wait(0)
-    assert recorded(lag.turns) == (2, 0.75, 0.5)
+    assert recorded(lag.turns) == (3, 0.875, 0.5)
 
 
 async def test_waiting_for_io_is_no_lag(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,15 +248,17 @@ async def test_waiting_for_io_is_no_lag(monkeypatch: pytest.MonkeyPatch) -> None
 
     class Idle(trio.abc.Instrument):
         def before_io_wait(self, timeout: float) -> None:
-            watch.now_s += 10
+            watch.now_s += 10 if timeout else 0
 
     lag, idle = LoopLag(), Idle()
     with lag.watching():  # the first to be told that a turn has ended
         trio.lowlevel.add_instrument(idle)
         for _ in range(5):
             await trio.lowlevel.checkpoint()
+            await trio.sleep(0.001)
         trio.lowlevel.remove_instrument(idle)
-    assert lag.turns.count >= 4
+    assert watch.now_s >= 150
+    assert lag.turns.count >= 9
     assert lag.turns.max == 0
 
 

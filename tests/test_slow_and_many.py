@@ -45,7 +45,7 @@ def broken(claims: list[Claim]) -> list[Claim]:
 
 async def test_slow_clients_are_evicted_and_the_good_one_is_served() -> None:
     timeouts_s = {"header": 0.4, "body": 0.6, "idle": 0.8, "write": 0.4}
-    seen = await slow(24, windows=1, window_s=1.0, timeouts_s=timeouts_s)
+    seen = await slow(24, windows=1, window_s=2.0, timeouts_s=timeouts_s)
     assert seen.unanswered == seen.left == 0
     for kind, (count, least_s, longest_s) in seen.waited_s.items():
         assert count >= 24 / len(KINDS), kind

@@ -37,7 +37,7 @@ async def open_readiness(turns: Turns) -> AsyncIterator[Readiness]:
     On cancellation too it outlives them: the watching may end before they do, but nothing closes.
 
     Args:
-        turns: in which whatever is answered on being told is counted.
+        turns: say how many may be answered there and then in a turn of the loop.
     """
     readiness = Readiness(turns)
     try:
@@ -65,13 +65,15 @@ class Readiness:
         turns = self._turns
         while True:
             await trio.lowlevel.wait_readable(self._epoll)
+            room = turns.room()
             for number, events in self._epoll.poll(0):
-                if not turns.take_nowait():
-                    await turns.take()
+                if not room:
+                    await trio.lowlevel.checkpoint()
+                    room = turns.room()
                 # It may be closed by now, and its number a newcomer's, who then looks in vain.
                 tell = self._tell.get(number)
-                if tell is None or not tell(bool(events & self._end)):
-                    turns.give_back()
+                if tell is not None and tell(bool(events & self._end)):
+                    room -= 1
 
     def register(self, connection: socket.socket, tell: Callable[[bool], bool]) -> bool:
         """Call ``tell`` whenever something has come, or the other side has left.

@@ -52,30 +52,21 @@ class Turns:
 
         Not a checkpoint when there is room. Cancelled in line, one has not gone ahead.
         """
-        if not self.take_nowait():
-            await self._line.park()
-
-    def take_nowait(self) -> bool:
-        """Go ahead if this turn has room; say whether it had."""
         if not self._counting:
             self._counting = True
-            self._room = self._places()
+            self._room = self.room()
             self._nobody_came.unpark()
         if self._room:
             self._room -= 1
-            return True
-        return False
-
-    def give_back(self) -> None:
-        """One has gone ahead for nothing; another may."""
-        self._room += 1
+        else:
+            await self._line.park()
 
     async def usher(self) -> None:
         """Let the next ones go ahead, turn after turn, until cancelled."""
         while True:  # noqa: ASYNC913 (it parks where nobody comes, and is in line with the others)
             while not self._counting:
                 await self._nobody_came.park()
-            places = self._places()
+            places = self.room()
             let_go = len(self._line.unpark(count=places))
             self._room = places - let_go
             if let_go:
@@ -83,5 +74,9 @@ class Turns:
             else:
                 self._counting = False
 
-    def _places(self) -> int:
+    def room(self) -> int:
+        """How many requests may go ahead in a turn that begins now.
+
+        For a task that answers several: it gives way to the others when so many are answered.
+        """
         return self._requests_a_turn if self._jobs_worked_on() else REQUESTS_A_FREE_TURN
