@@ -1,8 +1,10 @@
 """``python -m clients.pairs 8 9``: two stages, or two settings, under the same load, in turn.
 
-Machines drift, so one figure after another proves little. Here A and B run alternately, each pair
-side by side in time, and what is quoted is the median of the ratios pair by pair: jobs per second
-of the backlog, requests per second, and the server's CPU time per request (read in /proc: Linux).
+Machines drift, shared ones within seconds, so one figure after another proves little. Here a pair
+is two servers that run at the same time. Each gets the load several times, A, B, B, A and so on, and
+works off its backlog before the other has its turn. What is quoted is the median of the ratios pair
+by pair: jobs per second of the backlog, requests per second, and the server's CPU time per request
+(read in /proc: Linux).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import math
 import os
 import statistics
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +29,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from .report import Report
+
 PAIRS = 9
+TURNS = 6  # an even number: the drift of a minute cancels
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +55,41 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def run_once(stage: int, load: Load, options: Sequence[str]) -> Run:
-    """Start a stage, send the load, let it drain, stop it."""
-    async with spawned(stage, options) as server:
-        before_s = cpu_s(server.pid)
-        report = await measure(stage, load, server.url)
-        used_s = cpu_s(server.pid) - before_s
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A stage, the options of its server, and its load."""
+
+    stage: int
+    options: Sequence[str]
+    load: Load
+
+
+async def run_pair(sides: Sequence[Side], turns: int) -> list[Run]:
+    """Start both, give each so many turns of its load and the drain behind it, and stop them."""
+    async with AsyncExitStack() as stack:
+        servers = [
+            await stack.enter_async_context(spawned(side.stage, side.options)) for side in sides
+        ]
+        reports: tuple[list[Report], ...] = ([], [])
+        used_s = [0.0, 0.0]
+        for turn in range(turns):
+            for this in (0, 1) if turn % 2 == 0 else (1, 0):  # who goes first must not matter
+                side, server = sides[this], servers[this]
+                before_s = cpu_s(server.pid)
+                reports[this].append(await measure(side.stage, side.load, server.url))
+                used_s[this] += cpu_s(server.pid) - before_s
+    return [_run(*each) for each in zip(reports, used_s, strict=True)]
+
+
+def _run(reports: Sequence[Report], used_s: float) -> Run:
+    sent = sum(report.result.sent for report in reports)
     return Run(
-        drain_per_s=(report.drain and report.drain.rate_per_s) or 0.0,
-        requests_per_s=report.result.throughput_per_s,
-        cpu_us_per_request=used_s / load.requests * 1e6,
-        ledger_ok=report.ok,
+        drain_per_s=statistics.fmean(
+            (report.drain and report.drain.rate_per_s) or 0.0 for report in reports
+        ),
+        requests_per_s=sent / sum(report.result.duration_s for report in reports),
+        cpu_us_per_request=used_s / sent * 1e6,
+        ledger_ok=all(report.ok for report in reports),
     )
 
 
@@ -83,12 +113,12 @@ async def _command(options: argparse.Namespace, both: list[str]) -> int:
     if options.requests is not None:
         load = dataclasses.replace(load, requests=options.requests)
     extra = (options.a_options.split(), options.b_options.split())
+    sides = [Side(stage, [*both, *more], load) for stage, more in zip(stages, extra, strict=True)]
     runs: tuple[list[Run], list[Run]] = ([], [])
     with command.progress() as update:
         for pair in range(options.pairs):
-            sides = (0, 1) if pair % 2 == 0 else (1, 0)  # who goes first must not matter
-            for side in sides:
-                runs[side].append(await run_once(stages[side], load, [*both, *extra[side]]))
+            for side, run in zip(runs, await run_pair(sides, options.turns), strict=True):
+                side.append(run)
             update("pairs", pair + 1, options.pairs)
     names = [" ".join([f"stage {stage}", *more]) for stage, more in zip(stages, extra, strict=True)]
     print(table(names, runs))
@@ -105,7 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("a", type=int, choices=LOADS, metavar="A", help="a stage")
     parser.add_argument("b", type=int, choices=LOADS, metavar="B", help="another, or the same")
     parser.add_argument("--pairs", type=command.positive, default=PAIRS, metavar="N")
-    parser.add_argument("--requests", type=command.positive, metavar="N")
+    parser.add_argument("--requests", type=command.positive, metavar="N", help="in a turn")
+    parser.add_argument("--turns", type=command.positive, default=TURNS, metavar="N")
     parser.add_argument("--a-options", default="", metavar="OPTIONS", help="of the server of A")
     parser.add_argument("--b-options", default="", metavar="OPTIONS", help="of the server of B")
     options = parser.parse_args(arguments[:split])
