@@ -1,10 +1,10 @@
 """``python -m clients.pairs 8 9``: two stages, or two settings, under the same load, in turn.
 
 Machines drift, shared ones within seconds, so one figure after another proves little. Here a pair
-is two servers that run at the same time. Each gets the load several times, A, B, B, A and so on, and
-works off its backlog before the other has its turn. What is quoted is the median of the ratios pair
-by pair: jobs per second of the backlog, requests per second, and the server's CPU time per request
-(read in /proc: Linux).
+is two servers that run at the same time. Each gets the load several times, A, B, B, A and so on,
+and works off its backlog before the other has its turn. What is quoted is the median of the ratios
+pair by pair: jobs per second of the backlog, requests per second, and the server's CPU time per
+request (read in /proc: Linux).
 """
 
 from __future__ import annotations
