@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from clients.http import Connection, Target
 from clients.loads import LOADS
-from clients.pairs import run_once
+from clients.pairs import Side, run_pair
 from clients.spawn import spawned
 from clients.stress import measure
 from clients.witness import stop_amid_flood
@@ -66,13 +66,12 @@ async def metrics(bench: Bench) -> Findings:
     cpu = []
     for pair in range(pairs):
         bench.on_progress("stage 8 beside stage 9", pair, pairs)
-        runs = {}
-        for stage in (8, 9) if pair % 2 else (9, 8):
-            runs[stage] = await run_once(stage, LOADS[9], ())
-            if not runs[stage].ledger_ok:
+        runs = await run_pair([Side(stage, (), LOADS[9]) for stage in (8, 9)], turns=2)
+        for stage, run in zip((8, 9), runs, strict=True):
+            if not run.ledger_ok:
                 bench.differ(f"stage {stage}", ["see clients.stress"])
-        ratios.append(runs[9].drain_per_s / runs[8].drain_per_s)
-        cpu.append(runs[9].cpu_us_per_request / runs[8].cpu_us_per_request)
+        ratios.append(runs[1].drain_per_s / runs[0].drain_per_s)
+        cpu.append(runs[1].cpu_us_per_request / runs[0].cpu_us_per_request)
     return Findings(
         comparisons=(
             Comparison(
