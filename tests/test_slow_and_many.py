@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from support import PATIENCE_S
+from support import PATIENCE_S, job
 from support_http import HOST, Watched, framed, healthy
 
 from clients import overrun, slowloris, soak
@@ -28,10 +28,15 @@ from clients.spawn import spawned
 from clients.witness import drain
 from trio_stages.connection import LAST_CALL_S
 from trio_stages.options import Settings
+from trio_stages.replies import HEALTHY, Reply
 from trio_stages.server import LAST_ACCEPT_S, RESERVE, serve_http
+from trio_stages.turns import REQUESTS_A_TURN
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from trio_stages.connection import Client
+    from trio_stages.messages import Request
 
 REQUEST = framed(b"GET /health HTTP/1.1", HOST)
 
@@ -83,6 +88,13 @@ async def test_out_of_descriptors_the_server_waits(monkeypatch: pytest.MonkeyPat
 # What they found
 
 
+async def hog(turn_s: float) -> None:
+    """Make every turn of the loop last so long."""
+    while True:
+        time.sleep(turn_s)  # noqa: ASYNC251 - the loop is to be late
+        await trio.lowlevel.checkpoint()
+
+
 async def stop_with(requests: int, settings: Settings, *, turn_s: float) -> list[bytes]:
     """Let clients send requests which no server has seen, stop it, and return what they got.
 
@@ -94,11 +106,6 @@ async def stop_with(requests: int, settings: Settings, *, turn_s: float) -> list
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=requests)
     address = listener.socket.getsockname()
     stop = trio.Event()
-
-    async def hog() -> None:
-        while True:
-            time.sleep(turn_s)  # noqa: ASYNC251 - the loop is to be late
-            await trio.lowlevel.checkpoint()
 
     async def serve(*, task_status: trio.TaskStatus[None]) -> None:
         await serve_http(listener, healthy, Watched(settings), stop, task_status=task_status)
@@ -113,7 +120,7 @@ async def stop_with(requests: int, settings: Settings, *, turn_s: float) -> list
                 client.sendall(REQUEST)
                 client.setblocking(False)
             stop.set()
-            hogging.start_soon(hog)
+            hogging.start_soon(hog, turn_s)
             async with trio.open_nursery() as nursery:
                 replies: list[bytes] = []
                 for client in clients:
@@ -145,6 +152,42 @@ async def test_a_stop_answers_whoever_is_in_the_queue_of_the_kernel() -> None:
 async def test_a_stop_answers_them_however_slow_the_loop_is() -> None:
     replies = await stop_with(5, Settings(stage=3), turn_s=1.5 * LAST_CALL_S)
     assert [reply[:12] for reply in replies] == [b"HTTP/1.1 200"] * 5
+
+
+async def test_a_stop_answers_them_however_few_are_answered_in_a_turn() -> None:
+    number, stop = 10 * REQUESTS_A_TURN, trio.Event()
+    telemetry, hand = Watched(Settings(stage=3)), job()
+    telemetry.ledger.accept(hand)
+    telemetry.ledger.take(hand)  # there is somebody whom long turns would starve
+
+    def respond(request: Request, client: Client) -> Reply:
+        return HEALTHY
+
+    async def serve(*, task_status: trio.TaskStatus[None]) -> None:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        addresses.append(listener.socket.getsockname())
+        await serve_http(listener, respond, telemetry, stop, task_status=task_status)
+        hogging.cancel_scope.cancel()
+
+    addresses: list[tuple[str, int]] = []
+    replies: list[bytes] = []
+    with trio.fail_after(PATIENCE_S):
+        async with trio.open_nursery() as hogging:
+            await hogging.start(serve)
+            clients = [socket.create_connection(addresses[0]) for _ in range(number)]
+            for client in clients:
+                client.setblocking(False)
+                client.send(REQUEST)
+                await trio.lowlevel.wait_readable(client)
+                client.recv(65_536)
+            for client in clients:  # all at once, and the stop with them
+                client.send(REQUEST)
+            stop.set()
+            hogging.start_soon(hog, LAST_CALL_S / 2)
+            async with trio.open_nursery() as nursery:
+                for client in clients:
+                    nursery.start_soon(read_all, client, replies)
+    assert [reply[:12] for reply in replies] == [b"HTTP/1.1 200"] * number
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others keep their own ways")

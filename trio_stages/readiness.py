@@ -53,6 +53,8 @@ class Readiness:
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._tell: dict[int, Callable[[bool], bool]] = {}
+        self._telling = False
+        self._told = trio.lowlevel.ParkingLot()
         if HAVE_EPOLL:
             self._epoll = select.epoll()
             self._news = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
@@ -65,6 +67,7 @@ class Readiness:
         turns = self._turns
         while True:
             await trio.lowlevel.wait_readable(self._epoll)
+            self._telling = True
             room = turns.room()
             for number, events in self._epoll.poll(0):
                 if not room:
@@ -74,6 +77,15 @@ class Readiness:
                 tell = self._tell.get(number)
                 if tell is not None and tell(bool(events & self._end)):
                     room -= 1
+            self._telling = False
+            self._told.unpark_all()
+
+    async def catch_up(self) -> None:
+        """Return when all that had come before the call has been told."""
+        for _ in range(2):  # the telling that is under way may have begun before the last came
+            await trio.lowlevel.checkpoint()
+            if self._telling:
+                await self._told.park()
 
     def register(self, connection: socket.socket, tell: Callable[[bool], bool]) -> bool:
         """Call ``tell`` whenever something has come, or the other side has left.
@@ -81,7 +93,7 @@ class Readiness:
         Args:
             connection: open, and forgotten before it is closed.
             tell: given whether the other side will send nothing more than what has come; says
-                whether it has answered a request.
+                whether it may have answered a request.
 
         Returns:
             False where there is no epoll, and nobody will be told anything.

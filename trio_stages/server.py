@@ -134,7 +134,6 @@ async def serve_http(
         for connection in connections:
             connection.finish()
         await trio.sleep(LAST_CALL_S)
-        # Once more round the loop, however long its last turn took: all that had come is read now.
-        await trio.lowlevel.checkpoint()
+        await readiness.catch_up()  # however slow the loop is, and however many have sent something
         for connection in connections:
             connection.dismiss()

@@ -162,12 +162,12 @@ class TcpStream(trio.abc.HalfCloseableStream):
         return trio.lowlevel.Abort.SUCCEEDED
 
     def _tell(self, end_is_near: bool) -> bool:
-        """There is something to read, if only the end; say whether it is dealt with already."""
+        """There is something to read, if only the end; say whether it has been shown to anybody."""
         self._may_read = True
         self._end_is_near |= end_is_near
         if self._reader is None:
             return False
-        done = False
+        done, shown = False, self._dealt_with is not None
         if self._dealt_with is not None:
             try:
                 data = self._receive_nowait()
@@ -179,7 +179,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         if self._may_read or not done:
             trio.lowlevel.reschedule(self._reader)
             self._reader = None
-        return done
+        return shown
 
     def _fate(self) -> trio.ClosedResourceError | trio.BrokenResourceError:
         # A closed socket has no number; the kernel and Trio each have their own error for that.
