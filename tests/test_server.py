@@ -15,7 +15,7 @@ from support import EVENT, PATIENCE_S, Client
 from support_http import HOST, NEXT, HttpServer, Watched, framed, healthy, post, serving
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trio_stages import replies
+from trio_stages import readiness, replies
 from trio_stages.options import Settings
 from trio_stages.replies import Reply
 from trio_stages.server import RESERVE, serve_http
@@ -426,3 +426,17 @@ async def test_what_the_kernel_does_not_take_at_once_follows_before_the_next_rep
         await client.send(REQUEST + HEALTH)
         assert len((await client.response()).body) == size
         assert (await client.response()).body == replies.HEALTHY.body
+
+
+async def test_without_epoll_it_serves_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "HAVE_EPOLL", False)
+    async with listening(max_body_bytes=100_000) as server:
+        client = await server.connect()
+        for _ in range(3):
+            await client.send(HEALTH)
+            assert (await client.response()).status == 200
+        await vanish(client)
+        async with await server.connect() as other:
+            await other.send(post(b"x" * 200_000))
+            assert (await other.response()).status == 413
+        await server.telemetry.connected.wait_value(0)

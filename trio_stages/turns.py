@@ -21,8 +21,8 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The trade, under a flood of stage 8 over 200 connections: 16 a turn leave the workers 73 % of
-# their rate, 4 leave 85 %, 1 leaves 89 %, and each halving costs a few percent of the refusals.
+# The trade, under a flood over 200 connections (docs/starvation.md): 16 a turn leave the workers of
+# stage 8 73 % of their rate, 2 leave 82 %, 1 leaves 86 %, and refusals pay for it.
 REQUESTS_A_TURN = 2
 # With nobody to starve. A turn costs as much as a few requests, whatever is done in it.
 REQUESTS_A_FREE_TURN = 64
