@@ -144,14 +144,14 @@ async def decompose(bench: Bench) -> Findings:
     rate_last, rate_first = of(rate_forward, "state"), of(rate_reverse, "state")
     sums = [sum(share.percent for share in each) for each in (forward, reverse, real)]
     sums.append(sum(fair.values()))
-    rates = sorted({f"{share.factor:.2f}" for share in (rate_first, rate_last)}, key=float)
+    bought = sorted({f"{share.factor:.2f}" for share in (rate_first, rate_last)}, key=float)
     alone = (
         f"Sharding by itself, with everything else as stage 7 has it, bought "
         f"**{first.factor:.2f}×** in accepted; as the last of the five changes "
         f"**{last.factor:.2f}×**, which is {last.percent:.0f} % of the {whole:.1f}× (in the mean "
         f"of all orders {fair['state']:.0f} %). The longer queue alone bought "
         f"{of(forward, 'capacity').factor:.1f}×, {fair['capacity']:.0f} %. In jobs per second "
-        f"sharding bought {' to '.join(rates)}×, the queue nothing."
+        f"sharding bought {' to '.join(bought)}×, the queue nothing."
     )
 
     def table(title: str, column: Callable[[str], tuple[float | None, ...]], unit: str) -> Table:
