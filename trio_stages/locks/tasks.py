@@ -14,13 +14,15 @@ reader-writer lock that it has waits for itself, for ever.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import trio
 
 from .times import Acquisition, LockTimes, LockTotals, Meter
 from .turnstile import Ticket, Turnstile
 
 
-class Passage(Acquisition):
+class Passage(Acquisition, ABC):
     """An acquisition for tasks: an ``async with`` block, or its three steps one by one.
 
     The steps are for those who have a block of their own: to await one coroutine inside another
@@ -29,17 +31,17 @@ class Passage(Acquisition):
 
     __slots__ = ()
 
+    @abstractmethod
     def enter_nowait(self) -> bool:
         """Ask for the lock; whoever does not have it now shall ``wait`` at once."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def wait(self) -> None:
         """Wait for the lock; on cancellation it is as if nobody had asked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leave(self) -> None:
         """Let the next one in."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Acquisition:
         if not self.enter_nowait():
