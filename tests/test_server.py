@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 import struct
@@ -16,6 +17,7 @@ from support_http import HOST, NEXT, HttpServer, Watched, framed, healthy, post,
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_stages import readiness, replies
+from trio_stages.connection import Connection
 from trio_stages.options import Settings
 from trio_stages.replies import Reply
 from trio_stages.server import RESERVE, serve_http
@@ -440,3 +442,21 @@ async def test_without_epoll_it_serves_all_the_same(monkeypatch: pytest.MonkeyPa
             await other.send(post(b"x" * 200_000))
             assert (await other.response()).status == 413
         await server.telemetry.connected.wait_value(0)
+
+
+async def test_what_has_ended_does_not_wait_for_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with listening() as server:
+            for end in (Client.aclose, vanish):
+                client = await server.connect()
+                for _ in range(2):
+                    await client.send(HEALTH)
+                    assert (await client.response()).status == 200
+                await end(client)
+                await server.telemetry.connected.wait_value(0)
+            await wait_all_tasks_blocked()
+            assert not [each for each in gc.get_objects() if isinstance(each, Connection)]
+    finally:
+        gc.enable()

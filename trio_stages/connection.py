@@ -108,7 +108,7 @@ class Connection:
         self._last = False
         # Whether another task has read for ours, and what it has left to it.
         self._read = False
-        self._left: Begun | Refused | None = None
+        self._left: Begun | Reply | None = None
 
     async def serve(self) -> None:
         """Answer requests until one side ends the connection, then close it.
@@ -223,7 +223,7 @@ class Connection:
         try:
             request = reader.next_request()
         except Refused as refused:
-            self._left, request = refused, None
+            self._left, request = refused.reply, None
         if request is not None:
             head = request.head
             answer: Answer | bytes = self._answer(request)
@@ -278,8 +278,8 @@ class Connection:
                 continue
             self._read = False
             left, self._left = self._left, None
-            if isinstance(left, Refused):
-                raise left
+            if isinstance(left, Reply):
+                raise Refused(left)
             if left is not None:
                 return left
         if self._late:

@@ -67,8 +67,9 @@ class TcpStream(trio.abc.HalfCloseableStream):
         self._reader: trio.lowlevel.Task | None = None
         self._room = RECEIVE_BYTES
         self._dealt_with: Callable[[bytes], bool] | None = None
-        # What was read for the reader and not dealt with, or why nothing could be.
-        self._left: bytes | Exception | None = None
+        # What was read for the reader and not dealt with, or that nothing could be.
+        self._left: bytes | None = None
+        self._failed = False
         self._is_told = readiness.register(connection, self._tell)
         self._trio_has_it = not self._is_told  # somebody waits, or has waited, by Trio's own means
 
@@ -86,9 +87,9 @@ class TcpStream(trio.abc.HalfCloseableStream):
         while True:  # noqa: ASYNC913 (what is there already is not waited for)
             if not self._may_read:
                 await self._news(dealt_with)
+                if self._failed:
+                    raise self._fate()
                 left, self._left = self._left, None
-                if isinstance(left, Exception):
-                    raise left
                 if left is not None:
                     return left
             data = self._receive_nowait()
@@ -158,7 +159,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         await trio.lowlevel.wait_task_rescheduled(self._no_news)
 
     def _no_news(self, _: object) -> trio.lowlevel.Abort:
-        self._reader = None
+        self._reader = self._dealt_with = None
         return trio.lowlevel.Abort.SUCCEEDED
 
     def _tell(self, end_is_near: bool) -> bool:
@@ -174,11 +175,12 @@ class TcpStream(trio.abc.HalfCloseableStream):
                 done = data is None or self._dealt_with(data)
                 if not done:
                     self._left = data
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                self._left = error
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._failed = True
         if self._may_read or not done:
             trio.lowlevel.reschedule(self._reader)
-            self._reader = None
+            # A circle, otherwise: what deals with it belongs to the connection, and that has us.
+            self._reader = self._dealt_with = None
         return shown
 
     def _fate(self) -> trio.ClosedResourceError | trio.BrokenResourceError:
