@@ -25,8 +25,7 @@ from .turnstile import Ticket, Turnstile
 class Passage(Acquisition, ABC):
     """An acquisition for tasks: an ``async with`` block, or its three steps one by one.
 
-    The steps are for those who have a block of their own: to await one coroutine inside another
-    costs more than to take a lock that is free.
+    The steps are for those who have a block of their own, and need no second coroutine in it.
     """
 
     __slots__ = ()
