@@ -17,11 +17,11 @@ from test_metrics import WITH_METRICS, Cells, metrics_of, recorded_metrics, scra
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_stages.metrics
-from trio_stages.metrics import BUCKET_POWERS, FRESH_S, LoopLag, Metrics
+from trio_stages.metrics import BUCKET_POWERS, FRESH_S, PATIENCE, LoopLag, Metrics
 from trio_stages.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from prometheus_client import CollectorRegistry
 
@@ -268,6 +268,34 @@ def installed(lag: LoopLag) -> bool:
     except KeyError:
         return False
     return True
+
+
+async def test_the_second_hook_comes_and_goes_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To put it on and off costs more than twenty turns with it; at each wait it cost 10 % more."""
+    changes: list[str] = []
+    for change in ("add_instrument", "remove_instrument"):
+        original = getattr(trio.lowlevel, change)
+
+        def noted(
+            instrument: trio.abc.Instrument,
+            change: str = change,
+            original: Callable[[trio.abc.Instrument], None] = original,
+        ) -> None:
+            changes.append(change)
+            original(instrument)
+
+        monkeypatch.setattr(trio.lowlevel, change, noted)
+    lag = LoopLag()
+    with lag.watching():
+        for _ in range(50):
+            await trio.sleep(0.0001)
+            await trio.lowlevel.checkpoint()
+        assert changes == ["add_instrument", "add_instrument"]  # the first is the block's own
+        for _ in range(PATIENCE + 1):
+            await trio.lowlevel.checkpoint()
+        assert changes[2:] == ["remove_instrument"]
+        await trio.sleep(0.0001)
+    assert changes[3:] == ["add_instrument", "remove_instrument", "remove_instrument"]
 
 
 async def test_the_instrument_is_there_for_the_block_alone() -> None:

@@ -42,20 +42,24 @@ PREFIX = "trio_stages_"
 # 15 µs, the shortest wait worth telling apart, to 64 s.
 BUCKET_POWERS = range(-16, 7)
 FRESH_S = 1.0
+# Turns without a wait before the loop is taken to be busy.
+PATIENCE = 32
 
 
 class LoopLag(trio.abc.Instrument):
     """How long a task that is ready may have to wait: the length of each turn of the event loop.
 
-    Hooks on every task step would cost more than the steps, so only the wait for I/O has some: the
-    one before it, and the one behind it where it may take time. Under load it takes none, and as
-    every hook costs half a microsecond, most of it Trio's own way to it, there is one a turn.
+    Hooks on every task step would cost more than the steps, so only the wait for I/O has some. The
+    one before it tells all while the loop never waits, as under a flood. The one behind it is put
+    on with the first wait that may take time, and taken off when there has been none for
+    ``PATIENCE`` turns: a hook costs a microsecond a turn, and putting it on and off some twenty.
     """
 
     def __init__(self) -> None:
         self.turns = Histogram()
         self._began_s = perf_counter()
         self._awakening = _Awakening(self)
+        self._patience = 0
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -65,6 +69,9 @@ class LoopLag(trio.abc.Instrument):
             yield
         finally:
             trio.lowlevel.remove_instrument(self)
+            if self._patience:
+                self._patience = 0
+                trio.lowlevel.remove_instrument(self._awakening)
 
     def before_io_wait(self, timeout: float) -> None:
         """A turn has ended, and with nothing to wait for the next one begins."""
@@ -72,7 +79,13 @@ class LoopLag(trio.abc.Instrument):
         self.turns.append(now_s - self._began_s)
         self._began_s = now_s
         if timeout:
-            trio.lowlevel.add_instrument(self._awakening)
+            if not self._patience:
+                trio.lowlevel.add_instrument(self._awakening)
+            self._patience = PATIENCE
+        elif self._patience:
+            self._patience -= 1
+            if not self._patience:
+                trio.lowlevel.remove_instrument(self._awakening)
 
     def begin(self) -> None:
         """A turn begins."""
@@ -85,7 +98,6 @@ class _Awakening(trio.abc.Instrument):
 
     def after_io_wait(self, timeout: float) -> None:
         self._lag.begin()
-        trio.lowlevel.remove_instrument(self)
 
 
 class Metrics(Collector):
