@@ -498,3 +498,68 @@ def test_a_head_that_asks_for_more_is_not_remembered(raw: bytes) -> None:
     for _ in range(3):
         memory.consider(raw, parse_head(raw))
     assert memory.recall(raw) is None
+
+
+def post_with(*fields: bytes) -> bytes:
+    return framed(POST, *fields[:1], HOST, *fields[1:], b"Content-Length: 5")
+
+
+def taught(*raws: bytes) -> HeadMemory:
+    memory = HeadMemory()
+    for raw in raws:
+        memory.consider(raw, parse_head(raw))
+    return memory
+
+
+ASIDES = {
+    "none": [],
+    "another": [b"X-Request-Id: 3"],
+    "two": [b"X-Request-Id: 3", b"user-agent: \t(a; b) \xe9 "],
+    "empty": [b"Cookie:"],
+    "a name that only begins like one": [b"Hostess: a", b"Upgrade-Insecure-Requests: 1"],
+    "as many as may be": [b"X-%d: 1" % number for number in range(98)],
+}
+
+
+@pytest.mark.parametrize("fields", ASIDES.values(), ids=ASIDES)
+def test_a_head_is_known_whatever_its_asides_say(fields: list[bytes]) -> None:
+    memory = taught(post_with(b"X-Request-Id: 1"), post_with(b"X-Request-Id: 2"))
+    raw = post_with(*fields)
+    head = memory.recall(raw)
+    assert head == parse_head(raw)
+    assert head is memory.recall(raw) is memory.recall(raw)  # by its own bytes, the third time
+
+
+NO_ASIDES = {
+    "one too many": [b"X-%d: 1" % number for number in range(99)],
+    "another host": [b"Host: b"],
+    "the same host": [HOST],
+    "another length": [b"content-length: 4"],
+    "the same length": [b"Content-Length: 5"],
+    "chunks": [CHUNKED],
+    "the end": [b"CONNECTION: close"],
+    "a question": [b"Expect: 100-continue"],
+    "another protocol": [b"Upgrade: h2c"],
+    "a blank before the colon": [b"X-Request-Id : 3"],
+    "a folded line": [b"X-Request-Id: 3", b" 4"],
+    "a folded line, the first": [b" 4"],
+    "a bare LF": [b"X-Request-Id: 3\nContent-Length: 9"],
+    "a bare CR": [b"X-Request-Id: 3\rContent-Length: 9"],
+    "a NUL": [b"X-Request-Id: \x00"],
+    "a DEL": [b"X-Request-Id: \x7f"],
+    "no name": [b": 3"],
+    "no colon": [b"X-Request-Id"],
+    "a name that is no token": [b"X-R\xe9quest: 3"],
+}
+
+
+@pytest.mark.parametrize("fields", NO_ASIDES.values(), ids=NO_ASIDES)
+def test_a_head_is_not_known_if_it_says_more(fields: list[bytes]) -> None:
+    memory = taught(post_with(), post_with())
+    assert memory.recall(post_with()) is not None
+    assert memory.recall(post_with(*fields)) is None
+
+
+def test_a_field_before_the_request_line_is_no_aside() -> None:
+    memory = taught(post_with(), post_with())
+    assert memory.recall(b"X-Request-Id: 3\r\n" + post_with()) is None

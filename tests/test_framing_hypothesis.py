@@ -11,7 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support_http import CHUNKED, HOST, NEXT, POST, byte_by_byte, cut, framed, read
 
+from fuzz import targets
 from trio_stages.framing import RequestReader
+from trio_stages.heads import HeadMemory, parse_head
 
 pytestmark = pytest.mark.untraced
 
@@ -127,3 +129,33 @@ def test_what_our_chunks_accept_h11_accepts(
     end = len(data) - len(rest)
     assert read([data[:end]]).requests == outcome.requests[:1]
     assert read([data[: end - 1]]).requests == []
+
+
+# Fields, and what is nearly one.
+LINES = (
+    *(b"X-Id: 7", b"x:", b"Hostess: a", b"X : 7", b"X", b": 7", b" 7", b"\tX: 7", b"", b"X: 7 \t"),
+    *(b"Host: b", b"host:a", b"Content-Length: 9", b"content-length: 3", b"CONNECTION: close"),
+    *(b"Connection: keep-alive", CHUNKED, b"Transfer-Encoding : chunked", b"Upgrade: h2c"),
+    *(b"Expect: 100-continue", b"X: \0", b"X: \x7f", b"X: \xe9", b"X\xe9: 7", b"X: 7\r", b"X: \n7"),
+    *(b"X: 7\nContent-Length: 9", b"X: 7\rContent-Length: 9", b"X: Host: b", b"Te: trailers"),
+    *(POST, b"GET / HTTP/1.1", b"POST / HTTP/1.0", b"X: HTTP/1.1", b"X-Many: 7\r\n" * 60 + b"Y: 8"),
+)
+line = st.sampled_from(LINES) | st.binary(max_size=10)
+PLAIN = [POST, HOST, b"Content-Length: 3"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), line), max_size=4), offsets)
+def test_who_knows_a_head_reads_it_with_any_other_lines_as_h11_does(
+    more: list[tuple[int, bytes]], cuts: list[int]
+) -> None:
+    """``wire`` is a head that is remembered, with lines put in anywhere: the same to the byte."""
+    lines = PLAIN.copy()
+    for at, extra in more:
+        lines.insert(at, extra)
+    wire = framed(*lines, body=b"abc") + NEXT
+    knowing, plain = HeadMemory(), framed(*PLAIN)
+    for _ in range(2):
+        knowing.consider(plain, parse_head(plain))
+    for pieces in ([wire], [*cut(wire, cuts)]):
+        asking = HeadMemory(size=0)
+        assert targets.read(pieces, knowing, {}) == targets.read(pieces, asking, {})

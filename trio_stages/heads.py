@@ -6,6 +6,9 @@ Rules:
 2. A head that h11 has judged twice is remembered by its exact bytes, and h11 is not asked again.
    Only what is complete, plain and right is remembered: no chunks, no Expect, no Upgrade, no
    HTTP/1.0.
+3. It is remembered without its asides, too: the fields that say nothing about the message or the
+   connection (a request id, a date, a user agent), if each is a field by h11's own grammar. So a
+   head that differs in these alone from one that h11 has judged twice is known as well.
 """
 
 from __future__ import annotations
@@ -30,6 +33,12 @@ MAX_HEADER_FIELDS = 100
 LAX = re.compile(rb"\r(?!\n)|(?<!\r)\n|\r\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Whole lines without any of it: seven times as fast as looking for it everywhere.
 _CLEAN = re.compile(rb"(?:[\t -~\x80-\xff]*+\r\n(?![ \t]))*+")
+# One field of a head, with the line's end before it: a name that neither h11 nor ``understand``
+# looks at, and a value of what RFC 9110 (5.5) allows in one, which h11 does too.
+_ASIDE = re.compile(
+    rb"\r\n(?!(?i:host|content-length|transfer-encoding|connection|expect|upgrade):)"
+    rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+(?=\r\n)"
+)
 # RFC 3986, 3.2.2 and 3.2.3: a name or an address, and a port. No user name: RFC 9110, 4.2.4.
 _NAME = rb"(?:[!$&-.0-9;=A-Z_a-z~]|%[0-9A-Fa-f]{2})"
 _ADDRESS = rb"\[(?:(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f.]*|[Vv][0-9A-Fa-f]+\.[!$&-.0-;=A-Z_a-z~]+)]"
@@ -166,20 +175,31 @@ class HeadMemory:
         self._size = size
         self._heads: dict[bytes, Head] = {}
         self._seen_once: dict[int, None] = {}
-        #: Return what these very bytes mean, or None if h11 is to be asked.
-        self.recall = self._heads.get
+
+    def recall(self, raw: bytes) -> Head | None:
+        """Return what this head means, or None if h11 is to be asked."""
+        heads = self._heads
+        head = heads.get(raw)
+        if head is None and heads and raw.count(b"\r\n") <= MAX_HEADER_FIELDS + 2:
+            head = heads.get(_ASIDE.sub(b"", raw))
+            if head is not None:
+                self._consider(raw, head)
+        return head
 
     def consider(self, raw: bytes, head: Head) -> None:
         """Remember a head that h11 has read, if it may be and has been here before."""
-        if not head.plain:
-            return
-        key = hash(raw)
+        if head.plain:
+            for known_by in {raw, _ASIDE.sub(b"", raw)}:
+                self._consider(known_by, head)
+
+    def _consider(self, known_by: bytes, head: Head) -> None:
+        key = hash(known_by)
         if key not in self._seen_once:
             self._seen_once[key] = None
             _keep_newest(self._seen_once, self._size)
             return
         del self._seen_once[key]
-        self._heads[raw] = head
+        self._heads[known_by] = head
         _keep_newest(self._heads, self._size)
 
 
