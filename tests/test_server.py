@@ -21,12 +21,13 @@ from trio_stages.connection import Connection
 from trio_stages.options import Settings
 from trio_stages.replies import Reply
 from trio_stages.server import RESERVE, serve_http
+from trio_stages.turns import REQUESTS_A_FREE_TURN, REQUESTS_A_TURN
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from trio_stages.connection import Answer, Respond
     from trio_stages.connection import Client as Peer
-    from trio_stages.connection import Respond
     from trio_stages.framing import Request
 
 
@@ -300,14 +301,27 @@ class TcpServer:
 
 
 @asynccontextmanager
-async def listening(respond: Respond = healthy, **overrides: Any) -> AsyncIterator[TcpServer]:
-    """Run ``serve_http`` on a loopback socket for the block, then cancel it."""
+async def listening(
+    respond: Respond = healthy,
+    before: Callable[[TcpServer], Awaitable[None]] | None = None,
+    **overrides: Any,
+) -> AsyncIterator[TcpServer]:
+    """Run ``serve_http`` on a loopback socket for the block, then cancel it.
+
+    Args:
+        respond: the handler.
+        before: what clients do before anybody is accepted.
+        overrides: settings other than the defaults.
+    """
     telemetry = Watched(Settings(stage=3, **overrides))
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    server = TcpServer(telemetry, listener.socket.getsockname()[1])
     with trio.fail_after(PATIENCE_S):
         async with listener, trio.open_nursery() as nursery:
+            if before is not None:
+                await before(server)
             await nursery.start(serve_http, listener, respond, telemetry)
-            yield TcpServer(telemetry, listener.socket.getsockname()[1])
+            yield server
             nursery.cancel_scope.cancel()
 
 
@@ -428,6 +442,144 @@ async def test_what_the_kernel_does_not_take_at_once_follows_before_the_next_rep
         await client.send(REQUEST + HEALTH)
         assert len((await client.response()).body) == size
         assert (await client.response()).body == replies.HEALTHY.body
+
+
+# Answered with the accept: the request was there before anybody looked
+
+
+CLOSE = framed(b"GET /health HTTP/1.1", HOST, b"Connection: close")
+LARGE = 20_000_000
+
+
+def mixed(request: Request, client: Peer) -> Answer:
+    """Waits where it is asked for /slow, and breaks, or has much to say, where it shall."""
+    match request.head.path:
+        case b"/slow":
+            return healthy(request, client)
+        case b"/broken":
+            raise ZeroDivisionError
+        case b"/large":
+            return Reply(200, b"x" * LARGE)
+        case _:
+            return replies.HEALTHY
+
+
+def last(path: bytes) -> bytes:
+    return framed(b"GET %b HTTP/1.1" % path, HOST, b"Connection: close")
+
+
+FIRST_AND_LAST: dict[str, tuple[bytes, list[int], bool]] = {
+    "one request": (last(b"/"), [200], False),
+    "one request, HTTP/1.0": (framed(b"GET / HTTP/1.0"), [200], False),
+    "one that has to wait": (last(b"/slow"), [200], True),
+    "one with a long reply": (last(b"/large"), [200], True),
+    "one that breaks the handler": (last(b"/broken"), [500], True),
+    "one, and something behind it": (last(b"/") + NEXT, [200], True),
+    "one behind another": (NEXT + last(b"/"), [200, 200], True),
+    "no HTTP": (b"hello\r\n", [400], True),
+}
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses", "has_task"), FIRST_AND_LAST.values(), ids=FIRST_AND_LAST
+)
+async def test_a_request_that_comes_with_its_connection(
+    sent: bytes, statuses: list[int], has_task: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = 0
+
+    async def serve(self: Connection) -> None:
+        nonlocal tasks
+        tasks += 1
+        await served(self)
+
+    async def come(server: TcpServer) -> None:
+        clients.append(await server.connect())
+        await clients[0].send(sent)
+
+    served, clients = Connection.serve, list[Client]()
+    monkeypatch.setattr(Connection, "serve", serve)
+    async with listening(mixed, come) as server:
+        async with clients[0] as client:
+            assert [(await client.response()).status for _ in statuses] == statuses
+            assert await end_of(client) == b""
+        await server.telemetry.connected.wait_value(0)
+    assert tasks == has_task
+
+
+PIECES = {
+    "nothing": [b"", HEALTH],
+    "part of it": [HEALTH[:9], HEALTH[9:]],
+    "all of it": [HEALTH, b""],
+    "two": [HEALTH + HEALTH, b""],
+    "one that has to wait": [framed(b"GET /slow HTTP/1.1", HOST), b""],
+}
+
+
+@pytest.mark.parametrize("pieces", PIECES.values(), ids=PIECES)
+async def test_a_connection_goes_on_behind_what_came_with_it(pieces: list[bytes]) -> None:
+    async def come(server: TcpServer) -> None:
+        clients.append(await server.connect())
+        await clients[0].send(pieces[0])
+
+    clients: list[Client] = []
+    async with listening(mixed, come), clients[0] as client:
+        await client.send(pieces[1] + CLOSE)
+        for _ in range(b"".join(pieces).count(b"GET") + 1):
+            assert (await client.response()).status == 200
+        assert await end_of(client) == b""
+
+
+async def test_who_has_left_before_the_accept_costs_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def come_and_go(server: TcpServer) -> None:
+        for leave in (vanish, Client.aclose):
+            for sent in (b"", HEALTH[:9], HEALTH, CLOSE):
+                client = await server.connect()
+                await client.send(sent)
+                await leave(client)
+
+    async with listening(mixed, come_and_go) as server, await server.connect() as client:
+        await client.send(CLOSE)
+        assert (await client.response()).status == 200
+        await server.telemetry.connected.wait_value(0)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("busy", [0, 1], ids=["idle", "busy"])
+async def test_a_turn_answers_no_more_of_those_that_come_than_it_has_room_for(
+    busy: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One task takes all that have come in one go; the workers shall have their turns all the same.
+
+    The rest wait in line, each in a task.
+    """
+
+    class Turn(trio.abc.Instrument):
+        def before_io_wait(self, timeout: float) -> None:
+            answered.append(0)
+
+    def respond(request: Request, client: Peer) -> Reply:
+        answered[-1] += 1
+        return replies.HEALTHY
+
+    async def come(server: TcpServer) -> None:
+        server.telemetry.ledger.handed_over = -busy  # as if a worker were at work
+        for _ in range(200):
+            clients.append(await server.connect())
+            await clients[-1].send(CLOSE)
+        trio.lowlevel.add_instrument(turn)
+
+    answered, turn, clients = [0], Turn(), list[Client]()
+    async with listening(respond, come):
+        for client in clients:
+            async with client:
+                assert (await client.response()).status == 200
+    trio.lowlevel.remove_instrument(turn)
+    room = REQUESTS_A_TURN if busy else REQUESTS_A_FREE_TURN
+    assert sum(answered) == 200
+    assert max(answered) == room
 
 
 async def test_without_epoll_it_serves_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ Rules:
 3. A reply that ends the connection is not lost: we stop sending, read on for a moment, then close
    (RFC 9112, 9.6; closing with unread input would reset the connection and destroy the reply).
 4. What needs no waiting is answered by the task that brings the news (``readiness.py``), while the
-   connection's own sleeps on: to wake it would cost more than to answer.
+   connection's own sleeps on: to wake it would cost more than to answer. A connection whose one
+   request has come with it, and needs no waiting, gets no task at all.
 """
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ async def awaited(answer: Answer) -> Reply:
 
 
 class Begun(NamedTuple):
-    """A request that another task has begun to answer: with what, or what is unsent of it."""
+    """A request that another task has begun to answer: with what, or what is unsent of it.
+
+    With nothing unsent it was the client's last.
+    """
 
     request: Request
     answer: Answer | bytes
@@ -110,14 +114,36 @@ class Connection:
         self._read = False
         self._left: Begun | Reply | None = None
 
+    def begin(self) -> bool:
+        """Answer at once what has come with the connection, if this turn has room for it.
+
+        Returns:
+            Whether that was all, and the connection is closed. If not, ``serve`` it.
+        """
+        try:
+            data = None if self._tcp is None else self._tcp.receive_nowait(RECEIVE_BYTES)
+            if data is None:
+                # The header timeout runs from the accept, whether or not a first byte comes.
+                self._expect(HEAD)
+                return False
+            if not self._turns.take_nowait():
+                self._reader.feed(data)
+                return False
+            if self._answer_at_once(data) or not self._has_ended():
+                return False
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # see ``serve``
+        self._timeout.close()
+        assert self._tcp is not None
+        self._tcp.close()
+        return True
+
     async def serve(self) -> None:
-        """Answer requests until one side ends the connection, then close it.
+        """Answer requests until one side ends the connection, then close it; after ``begin``.
 
         On cancellation the connection is closed at once.
         """
         try:
-            # The header timeout runs from the accept, whether or not a first byte comes.
-            self._expect(HEAD)
             with self._scope:
                 await self._converse()
             if self._scope.cancelled_caught:
@@ -195,16 +221,20 @@ class Connection:
                 return
             if isinstance(received, Begun):
                 request, answer = received
-                if isinstance(answer, bytes):
-                    await self._send(answer)
-                    continue
             else:
                 await self._turns.take()
                 request, answer = received, self._answer(received)
-            reply = await self._awaited(answer)
-            head = replace(request.head, keep_alive=False) if self._last else request.head
-            await self._send(self._rendered(reply, head))
-            if reply.close or not head.keep_alive:
+            head = request.head
+            if isinstance(answer, bytes):
+                goes_on = head.keep_alive
+                await self._send(answer)
+            else:
+                reply = await self._awaited(answer)
+                if self._last:
+                    head = replace(head, keep_alive=False)
+                goes_on = head.keep_alive and not reply.close
+                await self._send(self._rendered(reply, head))
+            if not goes_on:
                 break
         if request.head.keep_alive or self._reader.buffered_bytes:
             await self._linger()  # the client may be sending its next request
@@ -227,17 +257,22 @@ class Connection:
         if request is not None:
             head = request.head
             answer: Answer | bytes = self._answer(request)
-            if isinstance(answer, Reply) and head.keep_alive and not (answer.close or self._last):
+            if isinstance(answer, Reply) and not (answer.close or self._last):
                 answer = self._send_nowait(self._rendered(answer, head))
-                if not answer:
-                    self._expect(IDLE)
-                    if reader.idle:
-                        return True
-            if answer:
+            if answer == b"" and head.keep_alive:
+                self._expect(IDLE)
+                if reader.idle:
+                    return True
+            else:
                 self._nothing_owed()
                 self._left = Begun(request, answer)
         self._read = True
         return False
+
+    def _has_ended(self) -> bool:
+        """The client's last request has been answered, and nothing has come behind it."""
+        left = self._left
+        return isinstance(left, Begun) and left.answer == b"" and self._reader.idle
 
     # The two places where an error of ours becomes a reply, and harms nobody else.
 
@@ -259,6 +294,13 @@ class Connection:
         """The next complete request, or None if the client has ended the connection."""
         reader = self._reader
         while True:
+            if self._read:
+                self._read = False
+                left, self._left = self._left, None
+                if isinstance(left, Reply):
+                    raise Refused(left)
+                if left is not None:
+                    return left
             if not reader.idle:
                 request = reader.next_request()
                 if request is not None:
@@ -275,13 +317,6 @@ class Connection:
                 data = await self._tcp.receive_some(RECEIVE_BYTES, self._answer_at_once)
             if not self._read:
                 reader.feed(data)
-                continue
-            self._read = False
-            left, self._left = self._left, None
-            if isinstance(left, Reply):
-                raise Refused(left)
-            if left is not None:
-                return left
         if self._late:
             # Complete at the very moment of its timeout: the timeout stands, for from here on a
             # cancellation would hit the answer and not the client.

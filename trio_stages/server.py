@@ -6,6 +6,7 @@ Rules:
    many, and lets ``/health`` through, so that an overloaded server is not taken for a dead one.
    Beyond these nothing is accepted: further clients wait in the kernel's backlog.
 2. Running out of file descriptors is the machine's overload, not a bug of ours: wait, and go on.
+3. What can be answered at once, is; only a connection that goes on gets a task.
 """
 
 from __future__ import annotations
@@ -104,12 +105,18 @@ async def serve_http(
     def admit(streams: list[trio.abc.Stream]) -> None:
         for stream in streams:
             connection = Connection(stream, respond, settings, telemetry, turns, timeouts)
-            if telemetry.connections < settings.max_connections:
-                telemetry.connections += 1
+            if telemetry.connections >= settings.max_connections:
+                nursery.start_soon(turn_away, connection)
+                continue
+            telemetry.connections += 1
+            if stop is not None and stop.is_set():
+                connection.finish()
+            if connection.begin():
+                telemetry.connections -= 1
+                places.release()
+            else:
                 connections.add(connection)
                 nursery.start_soon(serve, connection)
-            else:
-                nursery.start_soon(turn_away, connection)
 
     async with (
         open_readiness(turns) as readiness,

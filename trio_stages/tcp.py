@@ -8,7 +8,8 @@ is a turn of the event loop, whether or not there was anything to wait for. Here
    announced. One that finds more gives way to the others first. What needs no more than an answer
    can have it from the task that brings the news, and the one that waits is not woken.
 2. ``send_all`` writes, then waits: what fits the kernel's buffer is no checkpoint.
-3. Whoever has waited for one client takes all that have come.
+3. Whoever has waited for one client takes all that have come; and before anything is set up to wait
+   for its request, ``receive_nowait`` finds out whether it is there already.
 
 So a connection gives way to the others once for all that it reads at a time, and where work is in
 hand it also waits in line before each answer (``turns.py``).
@@ -58,8 +59,6 @@ class TcpStream(trio.abc.HalfCloseableStream):
 
     def __init__(self, connection: socket.socket, readiness: Readiness) -> None:
         connection.setblocking(False)
-        with suppress(OSError):  # some systems refuse, if the client has gone already
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = connection
         self._readiness = readiness
         self._may_read = True
@@ -70,8 +69,8 @@ class TcpStream(trio.abc.HalfCloseableStream):
         # What was read for the reader and not dealt with, or that nothing could be.
         self._left: bytes | None = None
         self._failed = False
-        self._is_told = readiness.register(connection, self._tell)
-        self._trio_has_it = not self._is_told  # somebody waits, or has waited, by Trio's own means
+        self._is_told = False  # by the readiness, from the first wait on
+        self._trio_has_it = False  # somebody waits, or has waited, by Trio's own means
 
     async def receive_some(
         self, max_bytes: int | None = None, dealt_with: Callable[[bytes], bool] | None = None
@@ -97,6 +96,11 @@ class TcpStream(trio.abc.HalfCloseableStream):
                 if len(data) == self._room:
                     await trio.lowlevel.cancel_shielded_checkpoint()  # or data would be lost
                 return data
+
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        """Return what is there; ``b""`` is the end, and None if there is nothing yet."""
+        self._room = max_bytes
+        return self._receive_nowait()
 
     def _receive_nowait(self) -> bytes | None:
         try:
@@ -142,17 +146,25 @@ class TcpStream(trio.abc.HalfCloseableStream):
 
     async def aclose(self) -> None:
         """Close it at once, cancelled or not."""
+        self.close()
+
+    def close(self) -> None:
+        """Close it at once."""
         if self.socket.fileno() >= 0:
             if self._trio_has_it:
                 trio.lowlevel.notify_closing(self.socket)
-            self._readiness.forget(self.socket)
+            if self._is_told:
+                self._readiness.forget(self.socket)
             self.socket.close()
             self._tell(True)
 
     async def _news(self, dealt_with: Callable[[bytes], bool] | None) -> None:
         if not self._is_told:
-            await trio.lowlevel.wait_readable(self.socket)
-            return
+            self._is_told = self._readiness.register(self.socket, self._tell)
+            if not self._is_told:
+                self._trio_has_it = True
+                await trio.lowlevel.wait_readable(self.socket)
+                return
 
         self._dealt_with = dealt_with
         self._reader = trio.lowlevel.current_task()
@@ -219,6 +231,8 @@ class Arrivals:
         self._socket: socket.socket | None = None
         if isinstance(listener, trio.SocketListener):
             self._socket = socket.socket(fileno=listener.socket.fileno())
+            with suppress(OSError):  # no TCP; connections inherit it
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Arrivals:
         return self

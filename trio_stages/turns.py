@@ -52,14 +52,19 @@ class Turns:
 
         Not a checkpoint when there is room. Cancelled in line, one has not gone ahead.
         """
+        if not self.take_nowait():
+            await self._line.park()
+
+    def take_nowait(self) -> bool:
+        """Go ahead if this turn has room; say whether it has."""
         if not self._counting:
             self._counting = True
             self._room = self.room()
             self._nobody_came.unpark()
-        if self._room:
-            self._room -= 1
-        else:
-            await self._line.park()
+        if not self._room:
+            return False
+        self._room -= 1
+        return True
 
     async def usher(self) -> None:
         """Let the next ones go ahead, turn after turn, until cancelled."""
