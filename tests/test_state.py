@@ -205,10 +205,10 @@ async def test_the_times_of_an_entry_and_of_its_guard_are_exact(
 
     async def timed(wait_s: float) -> None:
         async with balances.entry("user0") as entry:
-            assert (entry.wait_s, entry.hold_s) == (wait_s, 0.0)
+            assert (entry.times.wait_s, entry.times.hold_s) == (wait_s, 0.0)
             await trio.sleep(0.5)
             entry.add(1)
-        assert (entry.wait_s, entry.hold_s) == (wait_s, 0.5)
+        assert (entry.times.wait_s, entry.times.hold_s) == (wait_s, 0.5)
 
     async with trio.open_nursery() as nursery:
         for wait_s in (0.0, 0.5, 1.0):

@@ -82,7 +82,7 @@ def process_in_thread(
     with balances.entry(job.event.user) as entry:
         work.in_thread(settings.hold_s)
         balance = telemetry.ledger.apply(job, entry.add)
-    job_log.job(number, job, balance, entry)
+    job_log.job(number, job, balance, entry.times)
 
 
 async def process_in_task(
@@ -101,7 +101,7 @@ async def process_in_task(
         if settings.hold_ms:
             await work.in_task(settings.hold_s)
         balance = telemetry.ledger.apply(job, entry.add)
-    job_log.job(number, job, balance, entry)
+    job_log.job(number, job, balance, entry.times)
 
 
 async def worker(

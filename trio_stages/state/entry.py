@@ -13,14 +13,18 @@ class Entry:
 
     The user comes into being with the first ``add``. Like the lock it stands for, an entry belongs
     to the thread or task that opened it.
+
+    Attributes:
+        times: how long the block waited for its lock, and once it has been left, held it; these may
+            be read after the block.
     """
 
-    __slots__ = ("_acquisition", "_balances", "_user")
+    __slots__ = ("_balances", "_user", "times")
 
-    def __init__(self, user: str, balances: dict[str, int], acquisition: Acquisition) -> None:
+    def __init__(self, user: str, balances: dict[str, int], times: Acquisition) -> None:
         self._user = user
         self._balances: dict[str, int] | None = balances
-        self._acquisition = acquisition
+        self.times = times
 
     def __enter__(self) -> Entry:
         return self
@@ -45,13 +49,3 @@ class Entry:
         balance = self._balances.get(self._user, 0) + amount
         self._balances[self._user] = balance
         return balance
-
-    @property
-    def wait_s(self) -> float:
-        """Seconds that the block waited for its lock."""
-        return self._acquisition.wait_s
-
-    @property
-    def hold_s(self) -> float:
-        """Seconds that the block held its lock; 0 until it has been left."""
-        return self._acquisition.hold_s

@@ -88,7 +88,7 @@ class _Opening(Entry):
 
     async def __aenter__(self) -> Entry:
         guard = self._guard
-        self._passage = self._acquisition = passage = guard.lock.write()
+        self._passage = self.times = passage = guard.lock.write()
         if not passage.enter_nowait():
             await passage.wait()
         self._balances = guard.balances
