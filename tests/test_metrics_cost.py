@@ -17,7 +17,7 @@ from test_metrics import WITH_METRICS, Cells, metrics_of, recorded_metrics, scra
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_stages.metrics
-from trio_stages.metrics import BUCKET_POWERS, FRESH_S, PATIENCE, LoopLag, Metrics
+from trio_stages.metrics import BUCKET_POWERS, FRESH_S, PATIENCE_TURNS, LoopLag, Metrics
 from trio_stages.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -243,12 +243,17 @@ async def test_a_turn_is_what_lies_between_two_waits_for_io(
     assert recorded(lag.turns) == (3, 0.875, 0.5)
 
 
-async def test_waiting_for_io_is_no_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_for_io_is_no_lag_but_looking_for_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     watch = Stopwatch(monkeypatch)
+    looks = 0
 
     class Idle(trio.abc.Instrument):
         def before_io_wait(self, timeout: float) -> None:
-            watch.now_s += 10 if timeout else 0
+            nonlocal looks
+            looks += timeout == 0
+            watch.now_s += 10 if timeout else 1
 
     lag, idle = LoopLag(), Idle()
     with lag.watching():  # the first to be told that a turn has ended
@@ -259,7 +264,8 @@ async def test_waiting_for_io_is_no_lag(monkeypatch: pytest.MonkeyPatch) -> None
         trio.lowlevel.remove_instrument(idle)
     assert watch.now_s >= 150
     assert lag.turns.count >= 9
-    assert lag.turns.max == 0
+    assert lag.turns.max == 1
+    assert lag.turns.total in (looks, looks - 1)  # the last of them may still be going on
 
 
 def installed(lag: LoopLag) -> bool:
@@ -291,10 +297,10 @@ async def test_the_second_hook_comes_and_goes_seldom(monkeypatch: pytest.MonkeyP
             await trio.sleep(0.0001)
             await trio.lowlevel.checkpoint()
         assert changes == ["add_instrument", "add_instrument"]  # the first is the block's own
-        for _ in range(PATIENCE + 1):
+        for _ in range(PATIENCE_TURNS + 1):
             await trio.lowlevel.checkpoint()
         assert changes[2:] == ["remove_instrument"]
-        await trio.sleep(0.0001)
+        await trio.sleep(0.01)
     assert changes[3:] == ["add_instrument", "remove_instrument", "remove_instrument"]
 
 

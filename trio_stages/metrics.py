@@ -43,7 +43,7 @@ PREFIX = "trio_stages_"
 BUCKET_POWERS = range(-16, 7)
 FRESH_S = 1.0
 # Turns without a wait before the loop is taken to be busy.
-PATIENCE = 32
+PATIENCE_TURNS = 32
 
 
 class LoopLag(trio.abc.Instrument):
@@ -52,7 +52,7 @@ class LoopLag(trio.abc.Instrument):
     Hooks on every task step would cost more than the steps, so only the wait for I/O has some. The
     one before it tells all while the loop never waits, as under a flood. The one behind it is put
     on with the first wait that may take time, and taken off when there has been none for
-    ``PATIENCE`` turns: a hook costs a microsecond a turn, and putting it on and off some twenty.
+    ``PATIENCE_TURNS``: a hook costs a microsecond a turn, and putting it on and off some twenty.
     """
 
     def __init__(self) -> None:
@@ -68,10 +68,10 @@ class LoopLag(trio.abc.Instrument):
         try:
             yield
         finally:
-            trio.lowlevel.remove_instrument(self)
             if self._patience:
                 self._patience = 0
                 trio.lowlevel.remove_instrument(self._awakening)
+            trio.lowlevel.remove_instrument(self)
 
     def before_io_wait(self, timeout: float) -> None:
         """A turn has ended, and with nothing to wait for the next one begins."""
@@ -81,7 +81,7 @@ class LoopLag(trio.abc.Instrument):
         if timeout:
             if not self._patience:
                 trio.lowlevel.add_instrument(self._awakening)
-            self._patience = PATIENCE
+            self._patience = PATIENCE_TURNS
         elif self._patience:
             self._patience -= 1
             if not self._patience:
@@ -97,7 +97,8 @@ class _Awakening(trio.abc.Instrument):
         self._lag = lag
 
     def after_io_wait(self, timeout: float) -> None:
-        self._lag.begin()
+        if timeout:
+            self._lag.begin()
 
 
 class Metrics(Collector):
