@@ -3,12 +3,12 @@
 Rules:
 
 1. Whatever two parties could read in two ways (RFC 9112, sections 2.2, 5, 6 and 11.2) is refused.
-2. A head that h11 has judged twice is remembered by its exact bytes, and h11 is not asked again.
+2. A head that h11 has judged twice is remembered, and h11 is not asked again about the same bytes.
    Only what is complete, plain and right is remembered: no chunks, no Expect, no Upgrade, no
    HTTP/1.0.
-3. It is remembered without its asides, too: the fields that say nothing about the message or the
-   connection (a request id, a date, a user agent), if each is a field by h11's own grammar. So a
-   head that differs in these alone from one that h11 has judged twice is known as well.
+3. Nor is it asked about a head that differs from such a one in its asides alone: the fields that
+   say nothing about the message or the connection (a request id, a date, a user agent), if each is
+   a field by h11's own grammar.
 """
 
 from __future__ import annotations
@@ -161,11 +161,11 @@ def refuse(error: h11.RemoteProtocolError) -> NoReturn:
 
 
 class HeadMemory:
-    """What h11 made of the heads that come again and again: the same bytes, the same answer.
+    """What h11 made of the heads that come again and again.
 
     A flood sends thousands of requests with the same head, and reading it is a third of what each
-    costs. A head is admitted on second sight, so that heads which never come again (an attacker's,
-    or those with a request id) do not push out the regulars; when it is full, the oldest leaves.
+    costs. A head is admitted on second sight, with its asides and without, so that heads which
+    never come again do not push out the regulars; when it is full, the oldest leaves.
 
     Args:
         size: heads remembered, and as many candidates (of these only the hash).
@@ -188,7 +188,7 @@ class HeadMemory:
 
     def consider(self, raw: bytes, head: Head) -> None:
         """Remember a head that h11 has read, if it may be and has been here before."""
-        if head.plain:
+        if head.plain and self._size:
             for known_by in {raw, _ASIDE.sub(b"", raw)}:
                 self._consider(known_by, head)
 
