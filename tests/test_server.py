@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import math
 import os
 import socket
 import struct
@@ -17,10 +18,11 @@ from support_http import HOST, NEXT, HttpServer, Watched, framed, healthy, post,
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_stages import readiness, replies
-from trio_stages.connection import Connection
+from trio_stages.connection import RECEIVE_BYTES, Connection
 from trio_stages.options import Settings
 from trio_stages.replies import Reply
 from trio_stages.server import RESERVE, serve_http
+from trio_stages.tcp import Arrivals, TcpStream
 from trio_stages.turns import REQUESTS_A_FREE_TURN, REQUESTS_A_TURN
 
 if TYPE_CHECKING:
@@ -294,6 +296,7 @@ async def test_asked_to_stop_while_a_reply_is_on_its_way(autojump_clock: MockClo
 class TcpServer:
     def __init__(self, telemetry: Watched, port: int) -> None:
         self.telemetry = telemetry
+        self.stop = trio.Event()
         self._port = port
 
     async def connect(self) -> Client:
@@ -320,7 +323,7 @@ async def listening(
         async with listener, trio.open_nursery() as nursery:
             if before is not None:
                 await before(server)
-            await nursery.start(serve_http, listener, respond, telemetry)
+            await nursery.start(serve_http, listener, respond, telemetry, server.stop)
             yield server
             nursery.cancel_scope.cancel()
 
@@ -545,6 +548,88 @@ async def test_who_has_left_before_the_accept_costs_nothing(
         assert (await client.response()).status == 200
         await server.telemetry.connected.wait_value(0)
     assert not caplog.records
+
+
+async def test_a_connection_without_a_task_gives_its_place_back() -> None:
+    async def come(server: TcpServer) -> None:
+        for _ in range(3 * RESERVE):
+            clients.append(await server.connect())
+            await clients[-1].send(CLOSE)
+
+    clients: list[Client] = []
+    async with listening(mixed, come, max_connections=1):
+        for client in clients:
+            async with client:
+                assert (await client.response()).status == 200
+
+
+async def test_asked_to_stop_it_says_so_to_those_who_come_with_a_request() -> None:
+    async def come(server: TcpServer) -> None:
+        clients.append(await server.connect())
+        await clients[0].send(HEALTH)
+        server.stop.set()
+
+    clients: list[Client] = []
+    async with listening(mixed, come), clients[0] as client:
+        assert (await client.response()).headers["connection"] == "close"
+        assert await end_of(client) == b""
+
+
+async def test_asked_to_stop_without_descriptors_it_finishes_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def take(self: Arrivals, most: float) -> list[trio.abc.Stream]:
+        if most == math.inf:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return took(self, most)
+
+    took = Arrivals.take
+    monkeypatch.setattr(Arrivals, "take", take)
+    async with listening(mixed) as server, await server.connect() as client:
+        await client.send(HEALTH[:9])
+        await server.telemetry.connected.wait_value(1)
+        server.stop.set()
+        await client.send(HEALTH[9:])
+        assert (await client.response()).status == 200
+        assert await end_of(client) == b""
+    assert [record.message for record in caplog.records] == [
+        "cannot accept the last connections: Too many open files"
+    ]
+
+
+@pytest.mark.parametrize("first", [b"", HEALTH], ids=["with the accept", "later"])
+async def test_what_lies_unread_behind_the_last_request_resets_nothing(first: bytes) -> None:
+    async def come(server: TcpServer) -> None:
+        clients.append(await server.connect())
+        await clients[0].send(first or full)
+
+    wanted = b"Connection: close"
+    full = post(b"x" * (RECEIVE_BYTES - len(post(b"", wanted)) - 4), wanted)
+    assert len(full) == RECEIVE_BYTES
+    full += b"\r\n"
+    clients: list[Client] = []
+    async with listening(mixed, come), clients[0] as client:
+        if first:
+            assert (await client.response()).status == 200
+            await client.send(full)
+        assert (await client.response()).status == 200
+        assert await end_of(client) == b""
+
+
+async def test_small_replies_are_not_held_back() -> None:
+    """Two of them on the way, and the second would wait for the client's word of the first."""
+
+    def respond(request: Request, client: Peer) -> Reply:
+        assert isinstance(client, Connection)
+        assert isinstance(client._stream, TcpStream)
+        set_to = client._stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        return replies.HEALTHY if set_to else replies.NOT_FOUND
+
+    async with listening(respond) as server, await server.connect() as client:
+        await client.send(HEALTH)
+        await client.response()  # one alone waits for nothing
+        await client.send(HEALTH)
+        assert (await client.response()).status == 200
 
 
 @pytest.mark.parametrize("busy", [0, 1], ids=["idle", "busy"])

@@ -133,7 +133,7 @@ class Connection:
                 return False
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # see ``serve``
-        self._timeout.close()
+        self._timeout.close()  # it has us, and we have it
         assert self._tcp is not None
         self._tcp.close()
         return True
@@ -227,7 +227,8 @@ class Connection:
             head = request.head
             if isinstance(answer, bytes):
                 goes_on = head.keep_alive
-                await self._send(answer)
+                if answer:
+                    await self._send(answer)
             else:
                 reply = await self._awaited(answer)
                 if self._last:
@@ -236,7 +237,7 @@ class Connection:
                 await self._send(self._rendered(reply, head))
             if not goes_on:
                 break
-        if request.head.keep_alive or self._reader.buffered_bytes:
+        if request.head.keep_alive or self._is_sent_more():
             await self._linger()  # the client may be sending its next request
 
     def _answer_at_once(self, data: bytes) -> bool:
@@ -272,7 +273,11 @@ class Connection:
     def _has_ended(self) -> bool:
         """The client's last request has been answered, and nothing has come behind it."""
         left = self._left
-        return isinstance(left, Begun) and left.answer == b"" and self._reader.idle
+        return isinstance(left, Begun) and left.answer == b"" and not self._is_sent_more()
+
+    def _is_sent_more(self) -> bool:
+        """There is, or may be, something behind the request: closing would reset the connection."""
+        return not self._reader.idle or (self._tcp is not None and self._tcp.may_read)
 
     # The two places where an error of ours becomes a reply, and harms nobody else.
 

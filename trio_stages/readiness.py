@@ -1,7 +1,7 @@
 """Which connections have something to read: the kernel is asked once a turn, for all of them.
 
 ``trio.lowlevel.wait_readable`` tells the kernel what it waits for each time anew: a system call and
-some bookkeeping for every request. Here a connection is registered once, for as long as it is open,
+some bookkeeping for every request. Here a connection is registered once, from its first wait on,
 with an epoll of our own. Trio watches that like any other file; when it has news, one task reads
 all of them and tells whom they concern. Whoever can be content with an answer gets it there and
 then, as far as there is room in this turn of the loop (``turns.py``).

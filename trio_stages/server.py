@@ -11,7 +11,6 @@ Rules:
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -136,7 +135,7 @@ async def serve_http(
                     if quiet.cancelled_caught:
                         break
             # A place or not: they may have sent before the stop.
-            admit(arrivals.take(most=math.inf))
+            admit(arrivals.take_the_last())
         await listener.aclose()
         for connection in connections:
             connection.finish()

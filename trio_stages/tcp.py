@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -61,7 +62,8 @@ class TcpStream(trio.abc.HalfCloseableStream):
         connection.setblocking(False)
         self.socket = connection
         self._readiness = readiness
-        self._may_read = True
+        #: Whether there may be something, if only the end, that has not been read.
+        self.may_read = True
         self._end_is_near = False
         self._reader: trio.lowlevel.Task | None = None
         self._room = RECEIVE_BYTES
@@ -69,6 +71,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         # What was read for the reader and not dealt with, or that nothing could be.
         self._left: bytes | None = None
         self._failed = False
+        self._has_waited = False
         self._is_told = False  # by the readiness, from the first wait on
         self._trio_has_it = False  # somebody waits, or has waited, by Trio's own means
 
@@ -84,7 +87,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         """
         self._room = max_bytes or RECEIVE_BYTES
         while True:  # noqa: ASYNC913 (what is there already is not waited for)
-            if not self._may_read:
+            if not self.may_read:
                 await self._news(dealt_with)
                 if self._failed:
                     raise self._fate()
@@ -106,12 +109,12 @@ class TcpStream(trio.abc.HalfCloseableStream):
         try:
             data = self.socket.recv(self._room)
         except BlockingIOError:
-            self._may_read = False
+            self.may_read = False
             return None
         except OSError as error:
             raise self._fate() from error
         if 0 < len(data) < self._room:
-            self._may_read = self._end_is_near
+            self.may_read = self._end_is_near
         return data
 
     def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
@@ -159,12 +162,15 @@ class TcpStream(trio.abc.HalfCloseableStream):
             self._tell(True)
 
     async def _news(self, dealt_with: Callable[[bytes], bool] | None) -> None:
-        if not self._is_told:
+        if not self._has_waited:
+            self._has_waited = True
             self._is_told = self._readiness.register(self.socket, self._tell)
-            if not self._is_told:
-                self._trio_has_it = True
-                await trio.lowlevel.wait_readable(self.socket)
-                return
+            with suppress(OSError):  # no TCP, or some systems refuse if the client has gone already
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not self._is_told:
+            self._trio_has_it = True
+            await trio.lowlevel.wait_readable(self.socket)
+            return
 
         self._dealt_with = dealt_with
         self._reader = trio.lowlevel.current_task()
@@ -176,7 +182,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
 
     def _tell(self, end_is_near: bool) -> bool:
         """There is something to read, if only the end; say whether it has been shown to anybody."""
-        self._may_read = True
+        self.may_read = True
         self._end_is_near |= end_is_near
         if self._reader is None:
             return False
@@ -189,7 +195,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
                     self._left = data
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 self._failed = True
-        if self._may_read or not done:
+        if self.may_read or not done:
             trio.lowlevel.reschedule(self._reader)
             # A circle, otherwise: what deals with it belongs to the connection, and that has us.
             self._reader = self._dealt_with = None
@@ -231,8 +237,6 @@ class Arrivals:
         self._socket: socket.socket | None = None
         if isinstance(listener, trio.SocketListener):
             self._socket = socket.socket(fileno=listener.socket.fileno())
-            with suppress(OSError):  # no TCP; connections inherit it
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Arrivals:
         return self
@@ -264,6 +268,16 @@ class Arrivals:
                     return clients
             except OSError as error:
                 await _wait_for_resources(error)
+
+    def take_the_last(self) -> list[trio.abc.Stream]:
+        """Take what the kernel has queued, as far as there are file descriptors for it."""
+        try:
+            return self.take(math.inf)
+        except OSError as error:
+            if error.errno not in OUT_OF_RESOURCES:
+                raise
+            log.warning("cannot accept the last connections: %s", error.strerror)
+            return []
 
     def take(self, most: float) -> list[trio.abc.Stream]:
         """Take what the kernel has queued, without waiting.

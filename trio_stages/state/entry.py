@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Entry:
-    """What ``balances.entry(user)`` gives to its block; of no use after it.
+    """What ``balances.entry(user)`` gives to its block, and of no use to change anything after it.
 
     The user comes into being with the first ``add``. Like the lock it stands for, an entry belongs
     to the thread or task that opened it.
