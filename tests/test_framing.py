@@ -565,6 +565,15 @@ def test_a_head_is_not_known_if_it_says_more(fields: list[bytes]) -> None:
     assert memory.recall(post_with(*fields)) is None
 
 
+def test_only_asides_may_be_long() -> None:
+    cookie = b"Cookie: " + b"c" * 5000
+    memory = taught(post_with(cookie), post_with(cookie))
+    assert memory.recall(post_with(cookie)) is memory.recall(post_with()) is not None
+    assert max(map(len, memory._heads)) < 100
+    path = framed(b"GET /%b HTTP/1.1" % (b"p" * 5000), HOST)
+    assert taught(path, path, path).recall(path) is None
+
+
 def test_a_field_before_the_request_line_is_no_aside() -> None:
     memory = taught(post_with(), post_with())
     assert memory.recall(b"X-Request-Id: 3\r\n" + post_with()) is None

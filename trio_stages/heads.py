@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from .replies import Reply
 
 MAX_HEADER_FIELDS = 100
+# Longer heads are not remembered, unless it is asides that make them long: with the number of
+# heads in a ``HeadMemory`` this bounds its size.
+LONGEST_REMEMBERED_BYTES = 4096
 
 # What h11 lets pass and RFC 9112 calls a risk: bare CR or LF (2.2), obsolete folding (5.2), and
 # control characters (RFC 9110, 5.5).
@@ -168,10 +171,11 @@ class HeadMemory:
     never come again do not push out the regulars; when it is full, the oldest leaves.
 
     Args:
-        size: heads remembered, and as many candidates (of these only the hash).
+        size: heads remembered, with and without asides, and as many candidates (of these only the
+            hash).
     """
 
-    def __init__(self, size: int = 256) -> None:
+    def __init__(self, size: int = 1024) -> None:
         self._size = size
         self._heads: dict[bytes, Head] = {}
         self._seen_once: dict[int, None] = {}
@@ -193,6 +197,8 @@ class HeadMemory:
                 self._consider(known_by, head)
 
     def _consider(self, known_by: bytes, head: Head) -> None:
+        if len(known_by) > LONGEST_REMEMBERED_BYTES:
+            return
         key = hash(known_by)
         if key not in self._seen_once:
             self._seen_once[key] = None
