@@ -164,7 +164,7 @@ async def test_server_that_leaves_amid_the_flood_is_reported() -> None:
 async def test_backlog_that_stops_is_given_up() -> None:
     stage = Miniature(5, work_s=1000)
     async with stage.serving() as url:
-        report = await measure(5, LOAD, url, stall_s=0.05)
+        report = await measure(5, LOAD, url, stall_s=1)  # no pause of the machine
     assert any(difference.startswith("nothing was done for") for difference in report.differences)
 
 
