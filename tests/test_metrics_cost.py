@@ -15,13 +15,21 @@ import trio
 from support import MemoryListener, request, running, settings_of, stage_module
 from test_metrics import WITH_METRICS, Cells, metrics_of, recorded_metrics, scrape
 from trio.testing import MockClock, wait_all_tasks_blocked
+from trio_util import run_and_cancelling
 
 import trio_stages.metrics
-from trio_stages.metrics import BUCKET_POWERS, FRESH_S, PATIENCE_TURNS, LoopLag, Metrics
+from trio_stages.metrics import (
+    BUCKET_POWERS,
+    FRESH_S,
+    LOOK_AWAY_S,
+    WATCHED_TURNS,
+    LoopLag,
+    Metrics,
+)
 from trio_stages.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from prometheus_client import CollectorRegistry
 
@@ -207,7 +215,7 @@ def block(seconds: float) -> None:
 
 async def test_a_task_that_blocks_the_loop_is_measured() -> None:
     lag = LoopLag()
-    with lag.watching():
+    async with run_and_cancelling(lag.watch):
         await trio.lowlevel.checkpoint()
         block(0.05)
         await trio.lowlevel.checkpoint()
@@ -235,9 +243,10 @@ async def test_a_turn_is_what_lies_between_two_waits_for_io(
     watch.now_s += 0.5
     lag.before_io_wait(0)  # with tasks to run there is nothing to wait for
     watch.now_s += 0.25
+    lag.after_io_wait(0)
     lag.before_io_wait(60)
     watch.now_s += 60
-    lag.begin()
+    lag.after_io_wait(60)
     watch.now_s += 0.125
     lag.before_io_wait(0)
     assert recorded(lag.turns) == (3, 0.875, 0.5)
@@ -256,7 +265,8 @@ async def test_waiting_for_io_is_no_lag_but_looking_for_it_is(
             watch.now_s += 10 if timeout else 1
 
     lag, idle = LoopLag(), Idle()
-    with lag.watching():  # the first to be told that a turn has ended
+    async with run_and_cancelling(lag.watch):
+        await wait_all_tasks_blocked()  # it is the first to be told that a turn has ended
         trio.lowlevel.add_instrument(idle)
         for _ in range(5):
             await trio.lowlevel.checkpoint()
@@ -273,49 +283,49 @@ def installed(lag: LoopLag) -> bool:
         trio.lowlevel.remove_instrument(lag)
     except KeyError:
         return False
+    trio.lowlevel.add_instrument(lag)
     return True
 
 
-async def test_the_second_hook_comes_and_goes_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To put it on and off costs more than twenty turns with it; at each wait it cost 10 % more."""
-    changes: list[str] = []
-    for change in ("add_instrument", "remove_instrument"):
-        original = getattr(trio.lowlevel, change)
-
-        def noted(
-            instrument: trio.abc.Instrument,
-            change: str = change,
-            original: Callable[[trio.abc.Instrument], None] = original,
-        ) -> None:
-            changes.append(change)
-            original(instrument)
-
-        monkeypatch.setattr(trio.lowlevel, change, noted)
-    lag = LoopLag()
-    with lag.watching():
-        for _ in range(50):
-            await trio.sleep(0.0001)
-            await trio.lowlevel.checkpoint()
-        assert changes == ["add_instrument", "add_instrument"]  # the first is the block's own
-        for _ in range(PATIENCE_TURNS + 1):
-            await trio.lowlevel.checkpoint()
-        assert changes[2:] == ["remove_instrument"]
-        await trio.sleep(0.01)
-    assert changes[3:] == ["add_instrument", "remove_instrument", "remove_instrument"]
-
-
-async def test_the_instrument_is_there_for_the_block_alone() -> None:
-    lag = LoopLag()
-    with lag.watching():
-        assert installed(lag)
-        trio.lowlevel.add_instrument(lag)
-    assert not installed(lag)
-    with pytest.raises(ZeroDivisionError), lag.watching():
-        raise ZeroDivisionError
-    assert not installed(lag)
-    with trio.CancelScope() as scope, lag.watching():
-        scope.cancel()
+async def busy_turns(number: int) -> None:
+    for _ in range(number):
         await trio.lowlevel.checkpoint()
+
+
+async def test_it_looks_away_and_back_again(mock_clock: MockClock) -> None:
+    lag = LoopLag()
+    async with run_and_cancelling(lag.watch):
+        for round_ in range(1, 4):
+            await busy_turns(10 * WATCHED_TURNS)
+            seen = lag.turns.count
+            assert round_ * WATCHED_TURNS <= seen <= round_ * (WATCHED_TURNS + 1)
+            mock_clock.jump(LOOK_AWAY_S / 2)
+            await busy_turns(10)
+            assert lag.turns.count == seen
+            mock_clock.jump(LOOK_AWAY_S / 2)
+
+
+async def test_what_blocks_the_loop_for_longer_is_seen_all_the_same() -> None:
+    lag = LoopLag()
+    async with run_and_cancelling(lag.watch):
+        await busy_turns(WATCHED_TURNS + 5)
+        assert not installed(lag)
+        block(LOOK_AWAY_S + 0.1)
+        await busy_turns(5)
+    assert lag.turns.max >= 0.1
+
+
+async def test_the_instrument_is_there_until_cancelled() -> None:
+    lag = LoopLag()
+    for turns in (5, WATCHED_TURNS + 5):
+        async with run_and_cancelling(lag.watch):
+            await busy_turns(turns)
+            assert installed(lag) is (turns == 5)
+        assert not installed(lag)
+    with pytest.RaisesGroup(ZeroDivisionError, allow_unwrapped=True):
+        async with run_and_cancelling(lag.watch):
+            await busy_turns(5)
+            raise ZeroDivisionError
     assert not installed(lag)
 
 
@@ -333,7 +343,6 @@ async def test_a_stage_leaves_no_instrument_behind(
     made = recorded_metrics(stage, monkeypatch)
     async with running(stage):
         assert installed(made[0].loop_lag)
-        trio.lowlevel.add_instrument(made[0].loop_lag)
     assert not installed(made[0].loop_lag)
     telemetry = Telemetry(settings_of(stage, offload="task"), clock=trio.current_time)
     with pytest.RaisesGroup(OSError, flatten_subgroups=True):
@@ -343,9 +352,9 @@ async def test_a_stage_leaves_no_instrument_behind(
 
 
 async def test_a_frozen_loop_shows_in_the_metrics() -> None:
-    """Real time: the loop of a real server, frozen for 50 ms."""
+    """Real time: the loop of a real server, frozen for 50 ms more than it may look away."""
     async with running(9, tcp=True) as server:
-        block(0.05)
+        block(LOOK_AWAY_S + 0.05)
         await trio.lowlevel.checkpoint()
         cells = Cells((await scrape(server))["trio_stages_event_loop_lag_seconds"])
     cells.check()

@@ -17,7 +17,6 @@ is shorter than the bound, and ``le`` means no longer: a difference that no cloc
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -42,63 +41,51 @@ PREFIX = "trio_stages_"
 # 15 µs, the shortest wait worth telling apart, to 64 s.
 BUCKET_POWERS = range(-16, 7)
 FRESH_S = 1.0
-# Turns without a wait before the loop is taken to be busy.
-PATIENCE_TURNS = 32
+WATCHED_TURNS, LOOK_AWAY_S = 50, 0.05
 
 
 class LoopLag(trio.abc.Instrument):
     """How long a task that is ready may have to wait: the length of each turn of the event loop.
 
-    Hooks on every task step would cost more than the steps, so only the wait for I/O has some. The
-    one before it tells all while the loop never waits, as under a flood. The one behind it is put
-    on with the first wait that may take time, and taken off when there has been none for
-    ``PATIENCE_TURNS``: a hook costs a microsecond a turn, and putting it on and off some twenty.
+    Hooks on every task step would cost more than the steps, so only the wait for I/O has some, one
+    on either side. Under a flood even these would be a tenth of what a refusal costs. So it is a
+    sample: ``WATCHED_TURNS`` in a row, then none for ``LOOK_AWAY_S``; what lasts longer than that
+    is seen all the same, from where the looking away should have ended.
     """
 
     def __init__(self) -> None:
         self.turns = Histogram()
         self._began_s = perf_counter()
-        self._awakening = _Awakening(self)
-        self._patience = 0
+        self._left = WATCHED_TURNS
+        self._enough = trio.Event()
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Measure the current event loop while the block runs."""
-        trio.lowlevel.add_instrument(self)
-        try:
-            yield
-        finally:
-            if self._patience:
-                self._patience = 0
-                trio.lowlevel.remove_instrument(self._awakening)
-            trio.lowlevel.remove_instrument(self)
+    async def watch(self) -> None:
+        """Measure the current event loop until cancelled."""
+        while True:
+            trio.lowlevel.add_instrument(self)
+            try:
+                await self._enough.wait()
+            finally:
+                trio.lowlevel.remove_instrument(self)
+            resumes_s = perf_counter() + LOOK_AWAY_S
+            await trio.sleep(LOOK_AWAY_S)
+            self._began_s = min(resumes_s, perf_counter())  # a turn that is late is under way
+            self._left = WATCHED_TURNS
+            self._enough = trio.Event()
 
     def before_io_wait(self, timeout: float) -> None:
         """A turn has ended, and with nothing to wait for the next one begins."""
         now_s = perf_counter()
         self.turns.append(now_s - self._began_s)
         self._began_s = now_s
-        if timeout:
-            if not self._patience:
-                trio.lowlevel.add_instrument(self._awakening)
-            self._patience = PATIENCE_TURNS
-        elif self._patience:
-            self._patience -= 1
-            if not self._patience:
-                trio.lowlevel.remove_instrument(self._awakening)
-
-    def begin(self) -> None:
-        """A turn begins."""
-        self._began_s = perf_counter()
-
-
-class _Awakening(trio.abc.Instrument):
-    def __init__(self, lag: LoopLag) -> None:
-        self._lag = lag
+        self._left -= 1
+        if self._left <= 0 and not timeout:  # else the loop would wait, and not see that it is set
+            self._enough.set()
 
     def after_io_wait(self, timeout: float) -> None:
+        """A turn begins, unless it has begun already: looking for I/O is part of it."""
         if timeout:
-            self._lag.begin()
+            self._began_s = perf_counter()
 
 
 class Metrics(Collector):

@@ -153,12 +153,13 @@ async def serve(
         process = partial(process_in_task, balances, work, telemetry, job_log)
 
     send_jobs, receive_jobs = trio.open_memory_channel[Job](settings.capacity)
-    with ledger.dropping(receive_jobs), metrics.loop_lag.watching():
+    with ledger.dropping(receive_jobs):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(heartbeat)
             nursery.start_soon(work.wake_threads_on_cancel)
             nursery.start_soon(job_log.report_throughput)
             nursery.start_soon(job_log.report_locks, balances.statistics)
+            nursery.start_soon(metrics.loop_lag.watch)
             for number in range(settings.workers):
                 nursery.start_soon(worker, number, receive_jobs.clone(), process, ledger, metrics)
             reads = OffloadedReads(balances) if isinstance(balances, ThreadBalances) else balances

@@ -158,7 +158,7 @@ async def serve(
 
     send_jobs, receive_jobs = trio.open_memory_channel[Job](settings.capacity)
     stop = trio.Event()
-    with ledger.dropping(receive_jobs), metrics.loop_lag.watching(), trio.CancelScope() as drain:
+    with ledger.dropping(receive_jobs), trio.CancelScope() as drain:
 
         def stop_gracefully() -> None:
             if not stop.is_set():
@@ -171,6 +171,7 @@ async def serve(
             background.start_soon(work.wake_threads_on_cancel)
             background.start_soon(job_log.report_throughput)
             background.start_soon(job_log.report_locks, balances.statistics)
+            background.start_soon(metrics.loop_lag.watch)
             async with trio.open_nursery() as workers:
                 for number in range(settings.workers):
                     receiver = receive_jobs.clone()
