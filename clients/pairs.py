@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .report import Report
 
 PAIRS = 9
-TURNS = 6  # an even number: the drift of a minute cancels
+TURNS = 12  # an even number: the drift of a minute cancels
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,9 @@ class LoopLag(trio.abc.Instrument):
     """How long a task that is ready may have to wait: the length of each turn of the event loop.
 
     Hooks on every task step would cost more than the steps, so only the wait for I/O has some, one
-    on either side. Under a flood even these would be a tenth of what a refusal costs. So it is a
-    sample: ``WATCHED_TURNS`` in a row, then none for ``LOOK_AWAY_S``; what lasts longer than that
-    is seen all the same, from where the looking away should have ended.
+    on either side. Even these would make an empty turn two fifths dearer. So it is a sample:
+    ``WATCHED_TURNS`` in a row, then none for ``LOOK_AWAY_S``; what lasts longer than that is seen
+    all the same, from where the looking away should have ended.
     """
 
     def __init__(self) -> None:

@@ -71,6 +71,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         # What was read for the reader and not dealt with, or that nothing could be.
         self._left: bytes | None = None
         self._failed = False
+        self._stays = False  # for more than one reply, none of which shall wait for another
         self._has_waited = False
         self._is_told = False  # by the readiness, from the first wait on
         self._trio_has_it = False  # somebody waits, or has waited, by Trio's own means
@@ -86,6 +87,10 @@ class TcpStream(trio.abc.HalfCloseableStream):
                 news; if it says so, nothing is returned and this waits on.
         """
         self._room = max_bytes or RECEIVE_BYTES
+        if not self._stays:
+            self._stays = True
+            with suppress(OSError):  # no TCP, or some systems refuse if the client has gone already
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while True:  # noqa: ASYNC913 (what is there already is not waited for)
             if not self.may_read:
                 await self._news(dealt_with)
@@ -165,8 +170,6 @@ class TcpStream(trio.abc.HalfCloseableStream):
         if not self._has_waited:
             self._has_waited = True
             self._is_told = self._readiness.register(self.socket, self._tell)
-            with suppress(OSError):  # no TCP, or some systems refuse if the client has gone already
-                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self._is_told:
             self._trio_has_it = True
             await trio.lowlevel.wait_readable(self.socket)
