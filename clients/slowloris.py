@@ -65,8 +65,8 @@ async def never_read(stream: trio.SocketStream, mark: Callable[[], None]) -> Non
     """Ask for the longest reply until no buffer takes any more, and read none."""
     for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         stream.setsockopt(socket.SOL_SOCKET, buffer, BUFFER_BYTES)
+    mark()  # a few replies early
     while True:
-        mark()  # the server's are full between the first time that our buffers take it and the last
         await stream.send_all(b"GET /metrics HTTP/1.1\r\nHost: slow\r\n\r\n" * 100)
 
 
@@ -97,39 +97,30 @@ async def _read_on(stream: trio.SocketStream) -> None:
         pass
 
 
-async def endure(target: Target, kind: str) -> tuple[float, float]:
-    """Be a slow client until the server ends it.
-
-    Returns:
-        The seconds that its clock allowed: at the most, and at the least.
-    """
-    first = last = math.nan
+async def endure(target: Target, kind: str) -> float:
+    """Be a slow client until the server ends it; return the seconds that its clock allowed."""
+    since = trio.current_time()
 
     def mark() -> None:
-        nonlocal first, last
-        last = trio.current_time()
-        if math.isnan(first):
-            first = last
+        nonlocal since
+        since = trio.current_time()
 
     async with await connect(target) as stream:
         try:
             await KINDS[kind](stream, mark)
         except* trio.BrokenResourceError:
             pass  # evicted with something unread or unsent
-        now = trio.current_time()
-        return now - first, now - last
+        return trio.current_time() - since
 
 
-async def besiege(
-    target: Target, connections: int, duration_s: float
-) -> dict[str, list[tuple[float, float]]]:
+async def besiege(target: Target, connections: int, duration_s: float) -> dict[str, list[float]]:
     """Hold slow connections, as many of each kind; who is evicted comes back until time is up.
 
     Returns:
-        When the last one has been evicted: of each kind, what ``endure`` returned each time.
+        When the last one has been evicted: of each kind, how long the server waited, in seconds.
     """
     until = trio.current_time() + duration_s
-    waited: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
+    waited: dict[str, list[float]] = {kind: [] for kind in KINDS}
 
     async def slow_client(kind: str) -> None:
         while trio.current_time() < until:
@@ -153,8 +144,7 @@ class Slow:
         unloaded_p99_s: the good client's, window by window, without them.
         beside_p99_s: the same with them.
         unanswered: requests of the good client (a full queue is an answer).
-        waited_s: of each kind, how often one was evicted, after how long at the most of the one
-            that was let wait the least, and at the least of the one that was let wait the most.
+        waited_s: of each kind, how often one was evicted and after how long: (count, least, most).
         resident_bytes: of the server, at the start, with them (the most seen), and after them.
         left: connections that were still there at the end.
     """
@@ -224,7 +214,7 @@ async def slow(
         requests=math.ceil(RATE_PER_S * window_s), concurrency=CONNECTIONS, rate_per_s=RATE_PER_S
     )
     alone, beside = [], []
-    waited: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
+    waited: dict[str, list[float]] = {kind: [] for kind in KINDS}
     unanswered = start = most = 0
     async with spawned(STAGE, options) as server:
         target = await Target.locate(server.url)
@@ -257,10 +247,7 @@ async def slow(
         unloaded_p99_s=alone,
         beside_p99_s=beside,
         unanswered=unanswered,
-        waited_s={
-            kind: (len(times), min(most for most, _ in times), max(least for _, least in times))
-            for kind, times in waited.items()
-        },
+        waited_s={kind: (len(times), min(times), max(times)) for kind, times in waited.items()},
         resident_bytes=(start, most, end),
         left=left,
     )
