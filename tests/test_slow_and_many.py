@@ -29,6 +29,7 @@ from clients.witness import drain
 from trio_stages.connection import LAST_CALL_S
 from trio_stages.options import Settings
 from trio_stages.replies import HEALTHY, Reply
+from trio_stages.runner import bind
 from trio_stages.server import LAST_ACCEPT_S, RESERVE, serve_http
 from trio_stages.turns import REQUESTS_A_TURN
 
@@ -191,6 +192,14 @@ async def test_a_stop_answers_them_however_few_are_answered_in_a_turn() -> None:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others keep their own ways")
+def test_the_kernel_keeps_little_for_a_client_that_does_not_read() -> None:
+    with bind("127.0.0.1", 0) as listening:
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as connection:
+            connection.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                connection.sendall(bytes(2_000_000))  # left to itself it would take it all
+
+
 async def test_the_memory_of_large_bodies_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slowloris, "ARRIVE_S", 0.1)
     monkeypatch.setattr(slowloris, "UP_FRONT_BYTES", slowloris.BODY_BYTES - 1000)
