@@ -528,44 +528,43 @@ async def test_the_heartbeat_says_how_long_the_loop_was_frozen(
 async def test_stage_7_logs_what_the_lock_costs(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
-    """The document's lines, for one job in ten; averages of every fifty; jobs/s every 2 s."""
+    """The document's lines, for about one job in ten; every 2 s what all of them did."""
     caplog.set_level("INFO", "trio_stages.joblog")
     async with running(7, capacity=500) as server:
         await completions(server, [event("user3", 10)] * 500)
         await trio.sleep(10)  # nothing is said of seconds without jobs
     lines = [record.getMessage() for record in caplog.records]
-    jobs = [line for line in lines if line.startswith("[Worker ")]
-    assert len(jobs) == 50
     number = r"-?[0-9]+\.[0-9]{2}ms"
     form = rf"\[Worker ([ 1][0-9])\] user=user3, balance=([0-9]+), wait=({number}), hold=10\.00ms"
-    matches = [re.fullmatch(form, line) for line in jobs]
-    assert [match[2] for match in matches if match] == [str(10 + 100 * n) for n in range(50)]
+    jobs = [line for line in lines if line.startswith("[Worker ")]
+    matches = [match for line in jobs if (match := re.fullmatch(form, line))]
+    assert len(matches) == len(jobs)
+    balances = [int(match[2]) for match in matches]
+    assert balances[:2] == [10, 170]  # the first sixteen were taken together
+    assert {b - a for a, b in itertools.pairwise(balances[1:])} <= {100, 110}
+    assert balances[-1] > 5000 - 160 - 110
     assert jobs[0].endswith("wait=0.00ms, hold=10.00ms")
     assert jobs[-1].endswith("wait=50.00ms, hold=10.00ms")
-    averages = [line for line in lines if "average" in line]
-    assert averages[1:] == [
-        f"[{n} jobs] average of the last 50: wait=50.00ms, hold=10.00ms"
-        for n in range(100, 501, 50)
-    ]
     throughput = [line for line in lines if line.startswith("throughput")]
+    form = r"throughput: ([0-9.]+) jobs/s, on average wait=([0-9.]+)ms, hold=10\.00ms"
+    rates = [
+        (float(match[1]), match[2])
+        for match in (re.fullmatch(form, t) for t in throughput)
+        if match
+    ]
     # a job that ends at the very moment of the report is in this one or in the next
-    assert throughput[1] in [f"throughput: {rate} jobs/s" for rate in (99.5, 100.0, 100.5)]
-    assert len(throughput) == 3  # 0.1 + 500 × 0.01 s
-    assert len(lines) == len(jobs) + len(averages) + len(throughput)
+    assert rates[1] in [(rate, "50.00") for rate in (99.5, 100.0, 100.5)]
+    assert len(rates) == len(throughput) == 3  # 0.1 + 500 × 0.01 s
+    assert len(lines) == len(jobs) + len(throughput)
 
 
 async def test_a_faster_stage_does_not_log_more(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
-    """Stage 8 does 1,600 jobs/s: a line in 0.05 s, an average in 0.25 s, over all of them."""
+    """Stage 8 does 1,600 jobs/s: a line in 0.1 s, and an average over all of them."""
     caplog.set_level("INFO", "trio_stages.joblog")
     async with running(8, capacity=4000, workers=16, work_ms=10, hold_ms=0) as server:
         await completions(server, [event(f"user{n % 100}", 10) for n in range(4000)])
     lines = [record.getMessage() for record in caplog.records]
-    jobs = [line for line in lines if line.startswith("[Worker ")]
-    averages = [re.search(r"last ([0-9]+)", line) for line in lines if "average" in line]
-    over = [int(match[1]) for match in averages if match]
-    assert 45 <= len(jobs) <= 51  # of 2.5 s
-    assert 9 <= len(over) <= 11
-    assert over[0] == 50
-    assert all(300 <= jobs_averaged <= 500 for jobs_averaged in over[1:])
+    assert 22 <= sum(line.startswith("[Worker ") for line in lines) <= 26  # of 2.5 s
+    assert sum(line.startswith("throughput: 1") for line in lines) == 1

@@ -1,14 +1,13 @@
-"""What the workers say of their locks: sampled lines, averages every 50 jobs, and a throughput.
+"""What the workers say of their locks: lines of some jobs, and every two seconds what all of them did.
 
-Logging each job would cost more than the lock it measures, so a line is written for one job in
-``EVERY`` and the averages are taken over all of them, neither more often than anybody can read.
+Logging each job would cost more than the lock it measures. So a line is written now and then, and
+what is said of all jobs comes from the sums that the ledger and the lock times keep anyway.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import threading
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,13 +18,11 @@ if TYPE_CHECKING:
 
     from .jobs import Job
     from .ledger import Ledger
+    from .locks import LockTimes
     from .state import GuardStatistics
 
-EVERY = 10
-AVERAGE_OVER_JOBS = 50
-# At 100 jobs/s (stage 7) a line comes after 0.1 s and an average after 0.5 s; a hundred times that
-# rate shall not be a hundred times as many lines.
-LINE_PERIOD_S, AVERAGE_PERIOD_S = 0.05, 0.25
+# At the 100 jobs/s of stage 7 one job in ten, and however many there are, what can be read.
+LINE_PERIOD_S = 0.1
 THROUGHPUT_PERIOD_S = 2.0
 # A look at ten thousand locks takes some ten milliseconds of the event loop's time.
 MOST_LOCKS = 10_000
@@ -48,70 +45,52 @@ class JobLog:
 
     Args:
         ledger: whose ``processed`` is the throughput.
+        times: of the workers' locks.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, times: LockTimes) -> None:
         self._ledger = ledger
-        self._lock = threading.Lock()
-        self._jobs = 0
-        self._next_line_s = self._next_average_s = -math.inf
-        self._averaged_jobs = 0  # up to here
-        self._wait_s = 0.0
-        self._hold_s = 0.0
+        self._times = times
+        self._next_line_s = -math.inf
 
     def job(self, worker: int, job: Job, balance: int, acquired: Acquired) -> None:
-        """Note one processed job: which worker, the new balance, how long it waited and held."""
-        wait_s, hold_s = acquired.wait_s, acquired.hold_s
-        with self._lock:
-            self._jobs = jobs = self._jobs + 1
-            self._wait_s += wait_s
-            self._hold_s += hold_s
-            if jobs % EVERY > 1:
-                return
-            line = self._line_due() if jobs % EVERY == 1 else False
-            averages = self._averages() if jobs % AVERAGE_OVER_JOBS == 0 else None
-        if line:
-            log.info(
-                "[Worker %2d] user=%s, balance=%d, wait=%.2fms, hold=%.2fms",
-                worker,
-                job.event.user,
-                balance,
-                wait_s * 1000,
-                hold_s * 1000,
-            )
-        if averages:
-            log.info("[%d jobs] average of the last %d: wait=%.2fms, hold=%.2fms", jobs, *averages)
+        """Log one processed job, unless one that was taken just before it has been.
 
-    # With the lock held
+        Without a lock: two threads that come at the same time may both write their line.
 
-    def _line_due(self) -> bool:
-        now_s = self._ledger.clock()
-        due = now_s >= self._next_line_s
-        if due:
-            self._next_line_s = now_s + LINE_PERIOD_S
-        return due
-
-    def _averages(self) -> tuple[int, float, float] | None:
-        """Over how many jobs, and their average wait and hold in milliseconds, if it is time."""
-        now_s = self._ledger.clock()
-        if now_s < self._next_average_s:
-            return None
-        self._next_average_s = now_s + AVERAGE_PERIOD_S
-        over = self._jobs - self._averaged_jobs
-        averages = (over, self._wait_s / over * 1000, self._hold_s / over * 1000)
-        self._averaged_jobs = self._jobs
-        self._wait_s = self._hold_s = 0.0
-        return averages
+        Args:
+            worker: its number.
+            job: processed.
+            balance: the new one.
+            acquired: how long the lock was waited for, and held.
+        """
+        if job.taken_at_s < self._next_line_s:
+            return
+        self._next_line_s = job.taken_at_s + LINE_PERIOD_S
+        log.info(
+            "[Worker %2d] user=%s, balance=%d, wait=%.2fms, hold=%.2fms",
+            worker,
+            job.event.user,
+            balance,
+            acquired.wait_s * 1000,
+            acquired.hold_s * 1000,
+        )
 
     async def report_throughput(self) -> None:
-        """Log the jobs per second every two seconds in which there were any, until cancelled."""
-        before = 0
+        """Log jobs/s, and the average wait and hold, every two seconds with jobs, until cancelled."""
+        processed, lock = 0, self._times.statistics()
         async with aclosing(periodic(THROUGHPUT_PERIOD_S)) as ticks:
             async for _, elapsed_s in ticks:
-                processed = self._ledger.statistics().processed
-                if elapsed_s and processed > before:
-                    log.info("throughput: %.1f jobs/s", (processed - before) / elapsed_s)
-                before = processed
+                before, processed = processed, self._ledger.statistics().processed
+                lock_before, lock = lock, self._times.statistics()
+                over = lock.acquisitions - lock_before.acquisitions
+                if elapsed_s and processed > before and over:  # not yet, of a job just applied
+                    log.info(
+                        "throughput: %.1f jobs/s, on average wait=%.2fms, hold=%.2fms",
+                        (processed - before) / elapsed_s,
+                        (lock.wait.total - lock_before.wait.total) / over * 1000,
+                        (lock.hold.total - lock_before.hold.total) / over * 1000,
+                    )
 
     async def report_locks(self, statistics: Callable[[], Sequence[GuardStatistics]]) -> None:
         """Log which of several locks is the hottest, every two seconds with jobs, until cancelled.

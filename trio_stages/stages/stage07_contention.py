@@ -129,7 +129,7 @@ async def serve(
     )
     telemetry.peek_balances = balances.peek
     work = Work(settings)
-    job_log = JobLog(ledger)
+    job_log = JobLog(ledger, telemetry.lock)
     if isinstance(balances, ThreadBalances):
         limiter = trio.CapacityLimiter(settings.workers)
 

@@ -132,7 +132,7 @@ async def serve(
     )
     telemetry.peek_balances = balances.peek
     work = Work(settings)
-    job_log = JobLog(ledger)
+    job_log = JobLog(ledger, telemetry.lock)
     metrics = Metrics(telemetry)
 
     if isinstance(balances, ThreadBalances):
