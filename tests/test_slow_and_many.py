@@ -191,15 +191,18 @@ async def test_a_stop_answers_them_however_few_are_answered_in_a_turn() -> None:
     assert [reply[:12] for reply in replies] == [b"HTTP/1.1 200"] * number
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others keep their own ways")
 def test_the_kernel_keeps_little_for_a_client_that_does_not_read() -> None:
-    with bind("127.0.0.1", 0) as listening:
-        with socket.create_connection(listening.getsockname()), listening.accept()[0] as connection:
-            connection.settimeout(0.3)
-            with pytest.raises(TimeoutError):
-                connection.sendall(bytes(2_000_000))  # left to itself it would take it all
+    with (
+        bind("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as connection,
+    ):
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connection.sendall(bytes(2_000_000))  # left to itself it would take it all
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others keep their own ways")
 async def test_the_memory_of_large_bodies_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slowloris, "ARRIVE_S", 0.1)
     monkeypatch.setattr(slowloris, "UP_FRONT_BYTES", slowloris.BODY_BYTES - 1000)

@@ -1,4 +1,4 @@
-"""What the workers say of their locks: lines of some jobs, and every two seconds what all of them did.
+"""What the workers say of their locks: lines of some jobs, and what all of them did in two seconds.
 
 Logging each job would cost more than the lock it measures. So a line is written now and then, and
 what is said of all jobs comes from the sums that the ledger and the lock times keep anyway.
@@ -77,7 +77,7 @@ class JobLog:
         )
 
     async def report_throughput(self) -> None:
-        """Log jobs/s, and the average wait and hold, every two seconds with jobs, until cancelled."""
+        """Log jobs/s, average wait and average hold, every two seconds with jobs, until cancelled."""
         processed, lock = 0, self._times.statistics()
         async with aclosing(periodic(THROUGHPUT_PERIOD_S)) as ticks:
             async for _, elapsed_s in ticks:

@@ -39,8 +39,8 @@ GIVE_UP_S = 2.0
 # Between a drain's deadline, when what is left is cancelled and counted, and giving up on threads
 # that do not return even then.
 DRAIN_MARGIN_S = 0.5
-# What the kernel may keep for a client that does not read. Left to itself it takes megabytes, and the
-# write timeout begins when these are full. Over a distance of 100 ms this lets 1.3 MB/s through.
+# What the kernel may keep for a client that does not read. Left to itself it takes megabytes, and
+# the write timeout begins when these are full. At a distance of 100 ms this lets 1.3 MB/s through.
 SEND_BUFFER_BYTES = 131_072
 
 OK, FAILED, USAGE, ABANDONED = range(4)
