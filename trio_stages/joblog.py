@@ -77,7 +77,7 @@ class JobLog:
         )
 
     async def report_throughput(self) -> None:
-        """Log jobs/s, average wait and average hold, every two seconds with jobs, until cancelled."""
+        """Log jobs/s, and average wait and hold, every two seconds with jobs, until cancelled."""
         processed, lock = 0, self._times.statistics()
         async with aclosing(periodic(THROUGHPUT_PERIOD_S)) as ticks:
             async for _, elapsed_s in ticks:
