@@ -21,8 +21,8 @@ STAGE = 10
 SPARE_FILES = 100
 # How many are opened at a time: a listener's queue is finite.
 OPENING = 100
-# The most that a stop may take with all of them open, and that one may cost the server: a Trio task
-# with its frames and buffers has 7 to 8 kB on Python 3.11.
+# The most that a stop may take with all of them open, and that one may cost the server: it had 5 kB
+# with its task on Python 3.11, and twice as much is a fault.
 STOP_S, IDLE_BYTES = 4.0, 10_000
 
 

@@ -255,6 +255,12 @@ def test_a_sentence_says_from_where_on_it_is_straight() -> None:
             "the kernel: sockets and epoll",
         ),
         ("/v/site-packages/trio/_core/_run.py", "task.coro.send(None)  # not a socket", "trio"),
+        (
+            "/v/site-packages/trio/_socket.py",
+            "return fn(self._sock, *args, **kwargs)",
+            "the kernel: sockets and epoll",
+        ),
+        ("/v/site-packages/trio/_socket.py", "await wait_fn(self._sock)", "trio"),
         ("/v/site-packages/h11/_readers.py", "x = 1", "h11"),
         (
             "/home/x/trio_stages/tcp.py",
@@ -262,7 +268,7 @@ def test_a_sentence_says_from_where_on_it_is_straight() -> None:
             "the kernel: sockets and epoll",
         ),
         ("/home/x/trio_stages/tcp.py", "if data:", "trio_stages/tcp.py"),
-        ("/home/x/trio_stages/events.py", "return Event.model_validate_json(body)", "pydantic"),
+        ("/home/x/trio_stages/events.py", "event: Event = _validate(body)", "pydantic"),
         ("/usr/lib/python3.11/contextlib.py", "next(self.gen)", "Python's library"),
     ],
 )

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import platform
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from support import PATIENCE_S, job
+from support import PATIENCE_S, ROOT, job
 from support_http import HOST, Watched, framed, healthy
 
 from clients import overrun, slowloris, soak
@@ -223,6 +225,33 @@ async def test_the_memory_of_large_bodies_goes_back(monkeypatch: pytest.MonkeyPa
                 assert await released(control) == 0
         assert with_them > 1.4 * before
         assert server.resident_bytes < 1.2 * before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others keep their own ways")
+def test_what_trio_reads_a_wakeup_into_is_no_large_buffer() -> None:
+    """However full the heap is; a large one is at least one page fault each time."""
+    code = """
+import resource, socket
+from trio_stages.memory import configure_memory
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+configure_memory()
+wakeup, _ = socket.socketpair()
+wakeup.setblocking(False)
+heap, before = [], faults()
+for _ in range(60):
+    heap.append(bytes(9_000))
+    for _ in range(20):
+        try:
+            wakeup.recv(2**16)  # as trio/_core/_wakeup_socketpair.py
+        except BlockingIOError:
+            pass
+print(faults() - before)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)
+    assert int(ended.stdout) < 60 * 20 / 4
 
 
 # The command

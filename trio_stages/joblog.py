@@ -1,7 +1,8 @@
 """What the workers say of their locks: lines of some jobs, and what all of them did in two seconds.
 
 Logging each job would cost more than the lock it measures. So a line is written now and then, and
-what is said of all jobs comes from the sums that the ledger and the lock times keep anyway.
+what is said of all jobs comes from the sums that the ledger and the lock times keep anyway; the
+averages are over all acquisitions, those of ``GET /balances`` too.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ Rules:
    does not keep (how long a job took, how long the loop was busy) is measured here.
 2. No counter here is a lock that workers wait for. Each worker has a histogram of its own; they are
    added up on reading. ``+=`` is not atomic, neither by the language (a thread may lose the GIL
-   between the read and the write) nor on a free-threaded build, so each still has its lock; but a
-   lock that only one writer takes costs 0.1 µs and is never waited for.
+   between the read and the write) nor on a free-threaded build, so each still has its lock; but
+   recording is an append without it, and who counts is waited for by no other writer.
 3. Rendering takes milliseconds, so it happens in a thread, at most once a second; who asks in
    between gets the same text.
 
@@ -130,7 +130,7 @@ class Metrics(Collector):
         counters = {
             "events_received": (ledger.received, "Events that got an outcome."),
             "events_accepted": (ledger.accepted, "Events that became jobs."),
-            "events_rejected": (ledger.rejected, "Events refused for want of a place."),
+            "events_rejected": (ledger.rejected, "Events refused: no place, or stopping."),
             "events_invalid": (ledger.invalid, "Bodies that are no event."),
             "jobs_processed": (ledger.processed, "Jobs applied to the balances."),
             "jobs_failed": (ledger.failed, "Jobs that raised."),

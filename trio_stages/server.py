@@ -1,4 +1,4 @@
-"""Accepting connections: a task for each in one nursery, and a bound on how many there are.
+"""Accepting connections: a task for each that goes on, and a bound on how many there are.
 
 Rules:
 

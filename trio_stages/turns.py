@@ -5,8 +5,7 @@ connections, each with a request to refuse, and one turn takes as long as all of
 worker needs about four turns for a job that runs in a thread (take it, get a place from the
 limiter, hear that the thread has ended, go on), so the more is refused, the less is done. Here each
 turn answers a few requests and leaves the rest in line for the next, first come, first served:
-about as many are answered in a second, but the turns are short, and in each of them every worker
-can move.
+fewer are answered in a second, but the turns are short, and in each of them every worker can move.
 
 Where nobody works on a job as a turn begins, there is nobody to starve, and a turn may be long; but
 not so long that it fills the queue before a worker has had a chance to take anything from it.

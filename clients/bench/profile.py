@@ -45,8 +45,9 @@ TOP = 15
 # The line that makes a call of the kernel, or of pydantic, stands for the call.
 KERNEL = re.compile(
     r"(sock|socket|epoll|selector)\.(recv|send|accept|poll|close|shutdown|register)\("
+    r"|\bfn\(self\._sock"  # trio/_socket.py
 )
-PYDANTIC = re.compile(r"model_validate_json|from_json|Event\(")
+PYDANTIC = re.compile(r"model_validate_json|_validate\(|from_json|Event\(")
 PACKAGE = re.compile(
     r"(?:site-packages|dist-packages)/([^/.]+)|/(trio_stages/.*|clients/bench/.*)$"
 )

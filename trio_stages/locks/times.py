@@ -10,7 +10,7 @@ Rules:
 Counting happens while the lock is still held, after its hold has been measured: whoever gets the
 lock next finds all before it counted, and a mutex keeps its own meter right as well. Only readers
 in threads, who hold one lock together, need another one for that. It is no hot lock itself: it is
-held for a fraction of a microsecond, and nobody waits inside.
+nearly always held for a fraction of a microsecond, and nobody waits inside.
 """
 
 from __future__ import annotations
