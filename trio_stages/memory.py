@@ -16,9 +16,9 @@ GARBAGE_THRESHOLD = 50_000
 # A buffer of this size goes back to the system when it is freed. That is glibc's habit too, until
 # the first time: from then on it keeps such buffers in the heap, where small neighbours pin them.
 # After 900 unfinished bodies of 1 MB the process stayed at 1,270 MB; so it comes back to 70. But
-# each such buffer is two calls of the kernel and a page fault, and whenever a thread wakes the loop,
-# Trio reads into 64 KiB, twice. These shall come from the heap: where it had no hole for them, each
-# job in a thread paid for that.
+# each such buffer is two calls of the kernel and a page fault, and whenever a thread wakes the
+# loop, Trio reads into 64 KiB, twice. These shall come from the heap: where it had no hole for
+# them, each job in a thread paid for that.
 LARGE_BYTES = 81_920
 _M_MMAP_THRESHOLD = -3  # <malloc.h>
 
