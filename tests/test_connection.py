@@ -340,6 +340,15 @@ async def test_each_timeout_is_an_option(
         assert await server.all_gone() == due_s
 
 
+async def test_a_long_reply_has_the_write_timeout_for_each_part(autojump_clock: MockClock) -> None:
+    def respond(request: Request, client: Peer) -> Reply:
+        return replies.Reply(200, bytes(int(2.5 * connection.WRITE_TIMEOUT_BYTES)))
+
+    async with serving(respond) as server, server.connect(lockstep=True) as client:
+        await client.send(NEXT)
+        assert await server.all_gone() == 3 * 10.0
+
+
 # Ends
 
 

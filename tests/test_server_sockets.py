@@ -28,6 +28,8 @@ from trio_stages.turns import REQUESTS_A_FREE_TURN, REQUESTS_A_TURN
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from trio.testing import MockClock
+
     from trio_stages.connection import Answer, Respond
     from trio_stages.connection import Client as Peer
     from trio_stages.framing import Request
@@ -160,6 +162,75 @@ async def test_hundreds_of_clients() -> None:
             for _ in range(number):
                 nursery.start_soon(visit, server)
         await server.telemetry.connected.wait_value(0)
+
+
+# The times and the memory of those who send no request
+
+
+async def test_an_empty_line_is_no_way_around_the_header_timeout() -> None:
+    """It comes with the connection: to some in a turn that has room, to others in one without."""
+
+    async def come(server: TcpServer) -> None:
+        for _ in range(2 * REQUESTS_A_FREE_TURN):
+            clients.append(await server.connect())
+            await clients[-1].send(b"\r\n")
+
+    clients: list[Client] = []
+    async with listening(before=come, header_timeout=0.2):
+        for client in clients:
+            async with client:
+                assert (await client.response()).status == 408
+
+
+def send_in_this_step(client: Client, data: bytes) -> None:
+    assert isinstance(client.stream, trio.SocketStream)
+    os.write(client.stream.socket.fileno(), data)
+
+
+async def test_a_request_that_comes_as_the_idle_time_ends_is_answered(
+    mock_clock: MockClock,
+) -> None:
+    """Whether the loop looks at the clock or at the news first is a matter of chance."""
+    async with listening(idle_timeout=1.0) as server:
+        for _ in range(10):
+            async with await server.connect() as client:
+                await client.send(HEALTH)
+                assert (await client.response()).status == 200
+                await wait_all_tasks_blocked()
+                send_in_this_step(client, HEALTH)
+                mock_clock.jump(1.0)
+                assert (await client.response()).status == 200
+
+
+async def test_an_empty_line_that_comes_as_the_idle_time_ends_buys_a_header_timeout(
+    mock_clock: MockClock,
+) -> None:
+    async with listening(idle_timeout=1.0, header_timeout=0.5) as server:
+        for _ in range(10):
+            async with await server.connect() as client:
+                await client.send(HEALTH)
+                assert (await client.response()).status == 200
+                await wait_all_tasks_blocked()
+                send_in_this_step(client, b"\r\n")
+                mock_clock.jump(1.0)
+                await wait_all_tasks_blocked(0.01)
+                mock_clock.jump(0.5)
+                assert (await end_of(client))[:12] in (b"", b"HTTP/1.1 408")
+
+
+async def test_who_has_been_turned_away_is_forgotten() -> None:
+    number = 20
+    async with listening(max_connections=0) as server:
+        for _ in range(number):
+            async with await server.connect() as client:
+                await client.send(HEALTH)
+                assert (await client.response()).status == 200
+                assert await end_of(client) == b""
+        with trio.move_on_after(PATIENCE_S / 2):
+            while sum(isinstance(each, Connection) for each in gc.get_objects()) > number / 2:
+                gc.collect()
+                await trio.sleep(0.01)
+        assert sum(isinstance(each, Connection) for each in gc.get_objects()) <= number / 2
 
 
 # Answered by the task that brings the news: the client has been here before, and its own task waits
@@ -368,7 +439,8 @@ async def test_what_lies_unread_behind_the_last_request_resets_nothing(first: by
         assert await end_of(client) == b""
 
 
-async def test_small_replies_are_not_held_back() -> None:
+@pytest.mark.parametrize("together", [False, True])
+async def test_small_replies_are_not_held_back(together: bool) -> None:
     """Two of them on the way, and the second would wait for the client's word of the first."""
 
     def respond(request: Request, client: Peer) -> Reply:
@@ -377,10 +449,15 @@ async def test_small_replies_are_not_held_back() -> None:
         set_to = client._stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         return replies.HEALTHY if set_to else replies.NOT_FOUND
 
-    async with listening(respond) as server, await server.connect() as client:
-        await client.send(HEALTH)
+    async def come(server: TcpServer) -> None:
+        clients.append(await server.connect())
+        await clients[0].send(HEALTH * (1 + together))
+
+    clients: list[Client] = []
+    async with listening(respond, come), clients[0] as client:
         await client.response()  # one alone waits for nothing
-        await client.send(HEALTH)
+        if not together:
+            await client.send(HEALTH)
         assert (await client.response()).status == 200
 
 

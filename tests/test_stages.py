@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import socket
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,11 @@ from support import (
     running,
     settings_of,
 )
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from trio_stages.heartbeat import PERIOD_S, heartbeat
 from trio_stages.model import service_rate_per_s
+from trio_stages.stages import stage01_blocking, stage02_concurrency
 from trio_stages.state import Entry, PlainBalances
 from trio_stages.state.guards import shard_of
 from trio_stages.telemetry import Telemetry
@@ -503,6 +505,22 @@ async def test_the_books_balance_whatever_happens(
         )
     traffic.check(server)
     assert traffic.replies, options
+
+
+# Stages 1 and 2: who vanishes before the refusal
+
+
+async def test_a_client_that_talks_nonsense_and_vanishes_ends_no_server() -> None:
+    telemetry = Telemetry(settings_of(1))
+    ours, theirs = socket.socketpair()
+    theirs.send(b"nonsense\r\n\r\n")
+    theirs.close()
+    stage01_blocking.handle(ours, telemetry)
+    server_end, client_end = memory_stream_pair()
+    await client_end.send_all(b"nonsense\r\n\r\n")
+    await client_end.aclose()
+    await stage02_concurrency.handle(server_end, telemetry)
+    assert telemetry.ledger.statistics().http_errors == 2
 
 
 # What is logged

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. Each thing that the client owes us has a deadline for all of it, not for each byte of it.
+1. Each thing that the client owes us has a deadline for all of it, not for each byte of it; whoever
+   waits for the client to send something has set one.
 2. While we owe the client an answer, no clock runs against it.
 3. A reply that ends the connection is not lost: we stop sending, read on for a moment, then close
    (RFC 9112, 9.6; closing with unread input would reset the connection and destroy the reply).
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 # Small beside memory.LARGE_BYTES: what is kept of it does not add up in the heap.
 RECEIVE_BYTES = 16_384
+# The write timeout is for so much of a reply; a longer one has as long again for each further part.
+WRITE_TIMEOUT_BYTES = 1_048_576
 # How long, and how much, a refused client may go on sending before the connection is cut.
 LINGER_S = 1.0
 LINGER_BYTES = 4 * 1_048_576
@@ -143,6 +146,8 @@ class Connection:
 
         On cancellation the connection is closed at once.
         """
+        if self._tcp is not None:
+            self._tcp.send_without_delay()
         try:
             with self._scope:
                 await self._converse()
@@ -193,6 +198,7 @@ class Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
+            self._timeout.close()
             await self._stream.aclose()
 
     async def gone(self) -> None:
@@ -316,6 +322,8 @@ class Connection:
                     await self._stream.send_all(replies.CONTINUE)
             if reader.at_eof:
                 return None
+            if self._owed is None:  # what came with the connection, or just in time, is no request
+                self._expect(HEAD)
             if self._tcp is None or not reader.idle:
                 data = await self._stream.receive_some(RECEIVE_BYTES)
             else:
@@ -334,6 +342,9 @@ class Connection:
         self._timeout.clear()
 
     def _time_is_up(self) -> None:
+        if self._owed is IDLE and self._tcp is not None and self._tcp.is_sent_something():
+            self._owed = None  # it was in time, and the readiness is about to tell us
+            return
         self._late = True
         self._scope.cancel()
 
@@ -361,7 +372,8 @@ class Connection:
 
     async def _send(self, data: bytes) -> None:
         if unsent := self._send_nowait(data):
-            self._timeout.set(self._settings.write_timeout)
+            timeout_s = self._settings.write_timeout * (1 + len(unsent) // WRITE_TIMEOUT_BYTES)
+            self._timeout.set(timeout_s)
             await self._stream.send_all(unsent)
         self._expect(IDLE)
 

@@ -25,6 +25,8 @@ __all__ = ["Head", "Phase", "Refused", "Request", "RequestReader"]
 
 # As much of a request line as tells that a client speaks HTTP at all, before its head is complete.
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-\xff]+ HTTP/[0-9]\.[0-9]\r\n")
+# RFC 9112, 2.2: they may come before a request, and mean nothing.
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 
 #: One for the process: the same clients come back on new connections. Used by its one Trio thread.
 HEADS = HeadMemory()
@@ -166,8 +168,8 @@ class RequestReader:
 
     def _next_head(self) -> Head | None:
         buffer = self._buffer
-        while buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request
-            del buffer[:2]
+        if empty_lines := _EMPTY_LINES.match(buffer):
+            del buffer[: empty_lines.end()]
             self._searched = 0
         end = buffer.find(b"\r\n\r\n", self._searched, self._max_header_bytes)
         if end < 0:

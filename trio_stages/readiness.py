@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # BSD and macOS have none, and Trio's own way does very well.
 HAVE_EPOLL = hasattr(select, "epoll")
+EVENTS_AT_A_TIME = 1000
 
 
 @asynccontextmanager
@@ -69,7 +70,7 @@ class Readiness:
             await trio.lowlevel.wait_readable(self._epoll)
             self._telling = True
             room = turns.room()
-            for number, events in self._epoll.poll(0):
+            for number, events in self._epoll.poll(0, EVENTS_AT_A_TIME):
                 if not room:
                     await trio.lowlevel.checkpoint()
                     room = turns.room()
@@ -82,7 +83,8 @@ class Readiness:
 
     async def catch_up(self) -> None:
         """Return when all that had come before the call has been told."""
-        for _ in range(2):  # the telling that is under way may have begun before the last came
+        # Two, for the telling that is under way may have begun before the last came.
+        for _ in range(2 + len(self._tell) // EVENTS_AT_A_TIME):
             await trio.lowlevel.checkpoint()
             if self._telling:
                 await self._told.park()
@@ -97,10 +99,13 @@ class Readiness:
 
         Returns:
             False where there is no epoll, and nobody will be told anything.
+
+        Raises:
+            OSError: the machine cannot watch any more.
         """
         if HAVE_EPOLL:
-            self._tell[connection.fileno()] = tell
             self._epoll.register(connection, self._news)
+            self._tell[connection.fileno()] = tell
         return HAVE_EPOLL
 
     def forget(self, connection: socket.socket) -> None:

@@ -5,8 +5,9 @@ is a turn of the event loop, whether or not there was anything to wait for. Here
 
 1. ``receive_some`` waits for news (``readiness.py``), then reads. A read that finds nothing, or
    less than it had room for, has read all there was: the next one waits, unless the end has been
-   announced. One that finds more gives way to the others first. What needs no more than an answer
-   can have it from the task that brings the news, and the one that waits is not woken.
+   announced. Behind one that finds more the others have a turn before the next. What needs no more
+   than an answer can have it from the task that brings the news, and the one that waits is not
+   woken.
 2. ``send_all`` writes, then waits: what fits the kernel's buffer is no checkpoint.
 3. Whoever has waited for one client takes all that have come; and before anything is set up to wait
    for its request, ``receive_nowait`` finds out whether it is there already.
@@ -42,6 +43,7 @@ OUT_OF_RESOURCES_PAUSE_S = 0.1
 GONE_MEANWHILE = {
     *(errno.ECONNABORTED, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EPERM),
     *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+    *(errno.ECONNRESET, errno.ETIMEDOUT, errno.ESOCKTNOSUPPORT, errno.EPROTONOSUPPORT),
 }
 
 log = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         # What was read for the reader and not dealt with, or that nothing could be.
         self._left: bytes | None = None
         self._failed = False
-        self._stays = False  # for more than one reply, none of which shall wait for another
+        self._was_full = False  # the last read, and somebody else shall have a turn before the next
         self._has_waited = False
         self._is_told = False  # by the readiness, from the first wait on
         self._trio_has_it = False  # somebody waits, or has waited, by Trio's own means
@@ -87,11 +89,10 @@ class TcpStream(trio.abc.HalfCloseableStream):
                 news; if it says so, nothing is returned and this waits on.
         """
         self._room = max_bytes or RECEIVE_BYTES
-        if not self._stays:
-            self._stays = True
-            with suppress(OSError):  # no TCP, or some systems refuse if the client has gone already
-                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while True:  # noqa: ASYNC913 (what is there already is not waited for)
+            if self._was_full:
+                self._was_full = False
+                await trio.lowlevel.checkpoint()
             if not self.may_read:
                 await self._news(dealt_with)
                 if self._failed:
@@ -101,8 +102,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
                     return left
             data = self._receive_nowait()
             if data is not None:
-                if len(data) == self._room:
-                    await trio.lowlevel.cancel_shielded_checkpoint()  # or data would be lost
+                self._was_full = len(data) == self._room
                 return data
 
     def receive_nowait(self, max_bytes: int) -> bytes | None:
@@ -114,13 +114,26 @@ class TcpStream(trio.abc.HalfCloseableStream):
         try:
             data = self.socket.recv(self._room)
         except BlockingIOError:
-            self.may_read = False
+            # At an end there would be that; so it was an earlier connection's, of the same number.
+            self.may_read = self._end_is_near = False
             return None
         except OSError as error:
             raise self._fate() from error
         if 0 < len(data) < self._room:
             self.may_read = self._end_is_near
         return data
+
+    def is_sent_something(self) -> bool:
+        """Something has come that nobody has read, whether or not the readiness has told of it."""
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    def send_without_delay(self) -> None:
+        """There will be more than one reply, and none shall wait for the receipt of another."""
+        with suppress(OSError):  # no TCP, or some systems refuse if the client has gone already
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
         """Send what the kernel takes at once, and return how many bytes that was."""
@@ -169,7 +182,11 @@ class TcpStream(trio.abc.HalfCloseableStream):
     async def _news(self, dealt_with: Callable[[bytes], bool] | None) -> None:
         if not self._has_waited:
             self._has_waited = True
-            self._is_told = self._readiness.register(self.socket, self._tell)
+            try:
+                self._is_told = self._readiness.register(self.socket, self._tell)
+            except OSError as error:
+                log.warning("cannot wait for a client: %s; it has to go", error.strerror)
+                raise self._fate() from error
         if not self._is_told:
             self._trio_has_it = True
             await trio.lowlevel.wait_readable(self.socket)

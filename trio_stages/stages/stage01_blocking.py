@@ -9,6 +9,7 @@ connects and says nothing freezes everything: the other clients, and the heartbe
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ DEFAULTS: dict[str, object] = {}
 def handle(client: socket.socket, telemetry: Telemetry) -> None:
     """Answer one request with its own body. Blocks, and with it everything else."""
     reader = RequestReader()
-    with client:
+    with client, suppress(OSError):  # it may vanish at any byte
         try:
             while (request := reader.next_request()) is None:
                 if reader.at_eof:
@@ -41,8 +42,6 @@ def handle(client: socket.socket, telemetry: Telemetry) -> None:
         except Refused as refused:
             telemetry.ledger.http_error()
             client.sendall(refused.reply.render(None))
-        except OSError:
-            pass  # the client has gone
 
 
 async def serve(

@@ -8,6 +8,7 @@ Still hurts: it believes whatever it is sent, and waits for it for ever.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -28,21 +29,20 @@ async def handle(client: trio.abc.Stream, telemetry: Telemetry) -> None:
     reader = RequestReader()
     keep_alive = True
     async with client:
-        try:
-            while keep_alive:
-                while (request := reader.next_request()) is None:
-                    if reader.at_eof:
-                        return
-                    if reader.continue_due():
-                        await client.send_all(replies.CONTINUE)
-                    reader.feed(await client.receive_some(65_536))
-                keep_alive = request.head.keep_alive
-                await client.send_all(replies.echo(request.body).render(request.head))
-        except Refused as refused:
-            telemetry.ledger.http_error()
-            await client.send_all(refused.reply.render(None))
-        except trio.BrokenResourceError:
-            pass  # the client has gone
+        with suppress(trio.BrokenResourceError):  # it may vanish at any byte
+            try:
+                while keep_alive:
+                    while (request := reader.next_request()) is None:
+                        if reader.at_eof:
+                            return
+                        if reader.continue_due():
+                            await client.send_all(replies.CONTINUE)
+                        reader.feed(await client.receive_some(65_536))
+                    keep_alive = request.head.keep_alive
+                    await client.send_all(replies.echo(request.body).render(request.head))
+            except Refused as refused:
+                telemetry.ledger.http_error()
+                await client.send_all(refused.reply.render(None))
 
 
 async def serve(
