@@ -168,7 +168,7 @@ class Connection:
 
     def dismiss(self) -> None:
         """End the connection if nothing has come of a request that would be the last."""
-        if self._reader.phase is IDLE and self._owed is not None:
+        if self._reader.idle and self._owed is not None:
             self._owed = IDLE
             self._time_is_up()
 
@@ -243,8 +243,9 @@ class Connection:
                 await self._send(self._rendered(reply, head))
             if not goes_on:
                 break
+        # It has asked to go on, and may not have heard yet that it will not; or has sent more anyway.
         if request.head.keep_alive or self._is_sent_more():
-            await self._linger()  # the client may be sending its next request
+            await self._linger()
 
     def _answer_at_once(self, data: bytes) -> bool:
         """Answer a request while our task waits for one, in whichever task this is called.

@@ -84,7 +84,7 @@ class RequestReader:
 
     @property
     def idle(self) -> bool:
-        """Nothing has come since the last request."""
+        """Nothing has come since the last request: ``phase is IDLE``, asked once for each of them."""
         return not (self._arrived or self._buffer or self._head)
 
     @property
@@ -135,7 +135,7 @@ class RequestReader:
 
     def _recognised(self, arrived: bytes) -> Request | None:
         """One whole request, and nothing else, whose head is remembered: what nearly all are."""
-        head_bytes = arrived.find(b"\r\n\r\n") + 4
+        head_bytes = arrived.find(b"\r\n\r\n") + 4  # without one 3, and so short is no head
         head = self._heads.recall(arrived[:head_bytes])
         if (
             head is None
