@@ -243,7 +243,7 @@ class Connection:
                 await self._send(self._rendered(reply, head))
             if not goes_on:
                 break
-        # It asked to go on, and may not have heard yet that it will not; or it has sent more anyway.
+        # It asked to go on, and may not have heard yet that it shall not; or has sent more anyway.
         if request.head.keep_alive or self._is_sent_more():
             await self._linger()
 
