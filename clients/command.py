@@ -1,7 +1,7 @@
 """What the commands share: ``--url``, ``--json``, Ctrl-C, errors in one line, the progress bar.
 
 Exit status: what the command returns; 1 and one line on stderr for a ``ClientError``; 2 for usage;
-128 + the signal, quietly, for SIGINT and SIGTERM.
+128 + the signal, quietly, for SIGINT, SIGTERM and SIGHUP.
 """
 
 from __future__ import annotations
@@ -67,7 +67,18 @@ def _writable(text: str) -> Path:
 def write_json(path: Path | None, content: Any) -> None:
     """Write the results, if there is a file to write them to."""
     if path is not None:
-        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        path.write_text(json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
+
+
+def finite(content: Any) -> Any:
+    """The same for JSON, which has no infinity and no NaN: they become null."""
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
 
 
 def run(command: Callable[[], Awaitable[int]]) -> int:
@@ -91,7 +102,9 @@ async def _until_signal(command: Callable[[], Awaitable[int]]) -> int:
         status = await command()
         nursery.cancel_scope.cancel()
 
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    # SIGHUP, for whoever closes the terminal: a spawned server has a session of its own.
+    stops = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    with trio.open_signal_receiver(*stops) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(work)
             async for number in signals:

@@ -83,7 +83,7 @@ async def watch_drain(
     Args:
         connection: to the server; kept open between the polls.
         expected_per_s: jobs per second; slow stages are asked less often.
-        stall_s: give up when nothing has been completed for so many seconds.
+        stall_s: give up when no job has come to its end for so many seconds.
         on_progress: called after each poll with the jobs done and those there were at first.
 
     Raises:
@@ -91,12 +91,14 @@ async def watch_drain(
     """
     interval_s = min(SLOWEST_POLL_S, max(POLL_S, 1 / (POLLS_PER_JOB * expected_per_s)))
     started = since = trio.current_time()
+    over_before = None
     samples: list[tuple[float, int, int]] = []
     while True:
         stats = await read_stats(connection)
         at = trio.current_time()
-        if not samples or samples[-1][1] != stats["processed"]:
-            since = at
+        over = stats["processed"] + stats["failed"] + stats["abandoned"]
+        if over != over_before:
+            over_before, since = over, at
         samples.append((at, stats["processed"], stats["queued"]))
         left = stats["queued"] + stats["waiting"] + stats["in_hand"]
         done = stats["processed"] - samples[0][1]
@@ -107,6 +109,21 @@ async def watch_drain(
         await trio.sleep(interval_s)
     jobs, span_s = between_completions(samples)
     return Drain(at - started, jobs, span_s, stalled, stats)
+
+
+async def stats_of(connection: Connection) -> dict[str, Any] | None:
+    """``GET /stats``; None where there is none, as in stages 1 and 2.
+
+    Raises:
+        ClientError: they are none of ours.
+        NoReply: the server has gone.
+    """
+    stats = await connection.get_json("/stats")
+    if not isinstance(stats, dict):
+        return None
+    if not stats.keys() >= {"stage", "config", "accepted", "processed"}:
+        raise ClientError(f"{connection.target.url}: its /stats are those of some other server")
+    return stats
 
 
 async def read_stats(connection: Connection) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ import trio
 
 from . import command
 from .catalogue import ACCEPTED, CATALOGUE, Row
-from .http import Connection, Target, connect, get_json
+from .drain import stats_of
+from .http import ClientError, Connection, NoReply, Target, connect
 from .replies import BadReply, Reply, parse_reply
 
 if TYPE_CHECKING:
@@ -160,27 +162,36 @@ def table(rows: Sequence[Seen]) -> str:
 
 async def _command(options: argparse.Namespace) -> int:
     target = await Target.locate(options.url)
-    stats = await get_json(target, "/stats")
-    stage = stats["stage"] if isinstance(stats, dict) else None
+    with Connection(target) as connection:
+        stats = await stats_of(connection)
+    stage = stats["stage"] if stats else None
     rows: list[Seen] = []
+    broken_off = None
     with command.progress() as update:
         for row in CATALOGUE:
             update(row.name, len(rows), len(CATALOGUE))
-            rows.append(await probe(target, row, stage, timeout_s=options.timeout))
+            try:
+                rows.append(await probe(target, row, stage, timeout_s=options.timeout))
+            except ClientError as error:
+                broken_off = f"broken off at {row.name!r}: {error}"
+                break
     print(table(rows))
+    if broken_off:
+        print(f"\n{broken_off}")
     wrong = sum(not row.ok for row in rows)
     verdict = f"{wrong} differ" if wrong else "all as expected"
     print(f"\n{len(rows)} rows, " + (verdict if stage else "no expectations before stage 3"))
 
     started = trio.current_time()
-    with Connection(target) as connection, trio.move_on_after(options.timeout):
-        reply = await connection.request(target.request("GET", "/health"))
-    serves = reply.status == 200
+    status = None
+    with Connection(target) as connection, trio.move_on_after(options.timeout), suppress(NoReply):
+        status = (await connection.request(target.request("GET", "/health"))).status
+    serves = status == 200
     elapsed_ms = (trio.current_time() - started) * 1000
-    print(f"the server still serves: {reply.status} after {elapsed_ms:.1f} ms")
+    print(f"the server still serves: {status or 'no reply'} after {elapsed_ms:.1f} ms")
     content = {"stage": stage, "rows": [dataclasses.asdict(row) for row in rows], "serves": serves}
     command.write_json(options.json, content)
-    return 1 if wrong or not serves else 0
+    return 1 if wrong or broken_off or not serves else 0
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -80,7 +80,7 @@ class Target:
         """
         try:
             parts = urlsplit(url)
-            port = parts.port or 80
+            port = 80 if parts.port is None else parts.port
         except ValueError as error:
             raise ClientError(f"{url}: {error}") from None
         if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
@@ -89,6 +89,8 @@ class Target:
             found = await trio.socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise ClientError(f"{url}: {error.strerror or error}") from None
+        except UnicodeError:
+            raise ClientError(f"{url}: {parts.hostname} is not a host name") from None
         family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
         return cls(url, parts.netloc.rpartition("@")[2], family, address)
 

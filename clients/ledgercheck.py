@@ -51,6 +51,28 @@ def check_balances(
     return differences
 
 
+def check_total(
+    amount: int,
+    before: tuple[Mapping[str, int], Mapping[str, Any]],
+    after: tuple[Mapping[str, int], Mapping[str, Any]],
+) -> list[str]:
+    """All balances together rose by what was processed, whatever became of unanswered requests.
+
+    An interval for each user would hide an event that was lost behind one that was applied twice.
+
+    Args:
+        amount: of every event.
+        before: ``GET /balances`` and ``GET /stats`` before the load, with nothing outstanding.
+        after: the same now.
+    """
+    (balances_before, stats_before), (balances, stats) = before, after
+    rise = sum(balances.values()) - sum(balances_before.values())
+    processed = stats["processed"] - stats_before["processed"]
+    if rise == amount * processed:
+        return []
+    return [f"all balances: rose by {rise}, with {processed} x {amount} processed"]
+
+
 def check_counters(
     result: LoadResult, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> list[str]:
@@ -117,6 +139,9 @@ def check_sums(stats: Mapping[str, Any]) -> list[str]:
 def check_final(final: Mapping[str, Any], exit_status: int) -> list[str]:
     """The last line of a server, and the status it ended with."""
     differences = [f"final: {difference}" for difference in check_sums(final)]
+    left = [f"{what} {final[what]}" for what in ("queued", "waiting", "in_hand") if final[what]]
+    if left:
+        differences.append(f"final: {', '.join(left)}")
     total, processed = final["balances_total"], final["processed_amount"]
     if total != processed:
         differences.append(f"final: balances_total {total} is not processed_amount {processed}")

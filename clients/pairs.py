@@ -83,10 +83,10 @@ async def run_pair(sides: Sequence[Side], turns: int) -> list[Run]:
 
 def _run(reports: Sequence[Report], used_s: float) -> Run:
     sent = sum(report.result.sent for report in reports)
+    drains = [report.drain.rate_per_s or 0.0 for report in reports if report.drain]
+    drains = [rate_per_s for rate_per_s in drains if rate_per_s]  # too short to be measured
     return Run(
-        drain_per_s=statistics.fmean(
-            (report.drain and report.drain.rate_per_s) or 0.0 for report in reports
-        ),
+        drain_per_s=statistics.fmean(drains) if drains else 0.0,
         requests_per_s=sent / sum(report.result.duration_s for report in reports),
         cpu_us_per_request=used_s / sent * 1e6,
         ledger_ok=all(report.ok for report in reports),
@@ -122,6 +122,13 @@ async def _command(options: argparse.Namespace, both: list[str]) -> int:
             update("pairs", pair + 1, options.pairs)
     names = [" ".join([f"stage {stage}", *more]) for stage, more in zip(stages, extra, strict=True)]
     print(table(names, runs))
+    command.write_json(
+        options.json,
+        [
+            {"side": name, "runs": [dataclasses.asdict(run) for run in side]}
+            for name, side in zip(names, runs, strict=True)
+        ],
+    )
     ok = all(run.ledger_ok for side in runs for run in side)
     print("Ledger: OK in every run" if ok else "Ledger: differences, see clients.stress")
     return 0 if ok else 1

@@ -47,7 +47,9 @@ class Model:
             workers=stats["workers"],
             work_s=work_s,
             hold_s=hold_s,
-            one_lock=stage <= 6 or config.get("state") in ("mutex", "rwlock"),
+            one_lock=stage <= 6
+            or config.get("state") in ("mutex", "rwlock")
+            or (config.get("state") == "sharded" and config.get("shards") == 1),
             # of a server on the interpreter that runs us, as --spawn starts it
             one_core=config.get("work") == "cpu"
             and (config.get("offload") == "task" or gil_enabled()),

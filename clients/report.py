@@ -23,6 +23,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .command import finite
 from .flood import Latency, Outcome
 from .loads import TITLES
 
@@ -41,7 +42,8 @@ def heading(stage: int, load: Load) -> str:
         f"Concurrency: {load.concurrency}",
     ]
     if load.rate_per_s is not None:
-        lines.append(f"Rate: {load.rate_per_s:,.0f} requests/sec (latency from the schedule)")
+        rate = f"{load.rate_per_s:,.0f}" if load.rate_per_s >= 10 else f"{load.rate_per_s:g}"
+        lines.append(f"Rate: {rate} requests/sec (latency from the schedule)")
     return "\n".join(lines)
 
 
@@ -175,8 +177,8 @@ class Report:
             "differences": list(self.differences),
             "server": {"exit_status": self.exit_status, "final": self.final},
         }
-        finite: dict[str, Any] = _finite(content)
-        return finite
+        without_nan: dict[str, Any] = finite(content)
+        return without_nan
 
 
 def _ms(seconds: float) -> str:
@@ -202,12 +204,3 @@ def _latency_ms(latency: Latency) -> dict[str, float]:
         "p99": latency.p99_s * 1000,
         "max": latency.max_s * 1000,
     }
-
-
-def _finite(content: Any) -> Any:
-    # JSON knows neither nan nor infinity.
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    return content

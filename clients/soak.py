@@ -17,12 +17,16 @@ from __future__ import annotations
 import dataclasses
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import trio
 
 from . import command
 from .endurance import endurance
+from .http import ClientError
 from .idle import idle
 from .overrun import beyond, descriptors
+from .replies import BadReply
 from .slowloris import slow
 from .witness import drain
 
@@ -48,6 +52,8 @@ EXPERIMENTS: dict[str, Callable[..., Awaitable[Any]]] = {
     "descriptors": descriptors,
     "requests": endurance,
 }
+# So that a server that does not let go of a client, or does not stop, is a failure and no wait.
+LIMITS_S = {"beyond": 120, "descriptors": 120, "requests": 7200}  # of the others 600
 QUICK: dict[str, dict[str, object]] = {
     "slow": {"connections": 100, "windows": 1, "window_s": 5.0},
     "idle": {"connections": 2000},
@@ -66,25 +72,42 @@ def lines(name: str, result: Result) -> str:
     return "\n".join(text)
 
 
+async def attempt(name: str, arguments: dict[str, object]) -> Result | str:
+    """Make an experiment; what it found, or why it came to nothing."""
+    limit_s = LIMITS_S.get(name, 600)
+    result: Result | str = f"it did not come to its end within {limit_s:,} s"
+    try:
+        with command.progress() as update, trio.move_on_after(limit_s):
+            result = await EXPERIMENTS[name](**arguments, on_progress=update)
+    except* (ClientError, BadReply, trio.BrokenResourceError, OSError) as errors:
+        first: BaseException = errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        result = f"{type(first).__name__}: {first}"
+    return result
+
+
 async def _command(options: argparse.Namespace) -> int:
-    results = {}
+    found: dict[str, object] = {}
+    failed = False
     for name in options.names or EXPERIMENTS:
         arguments = dict(QUICK[name]) if options.quick else {}
         if name == "drain":
             arguments["seed"] = options.seed
-        with command.progress() as update:
-            result = await EXPERIMENTS[name](**arguments, on_progress=update)
-        print(lines(name, result), flush=True)
-        results[name] = result
-    claims = {name: result.claims() for name, result in results.items()}
-    command.write_json(
-        options.json,
-        {
-            name: dataclasses.asdict(result) | {"claims": [c._asdict() for c in claims[name]]}
-            for name, result in results.items()
-        },
-    )
-    return 0 if all(claim.holds for of_one in claims.values() for claim in of_one) else 1
+        result = await attempt(name, arguments)
+        if isinstance(result, str):
+            print(f"=== {name}\nFAILS to find anything out\n      {result}", flush=True)
+            found[name] = {"failed": result}
+            failed = True
+        else:
+            print(lines(name, result), flush=True)
+            claims = result.claims()
+            found[name] = dataclasses.asdict(cast("Any", result)) | {
+                "claims": [claim._asdict() for claim in claims]
+            }
+            failed |= not all(claim.holds for claim in claims)
+        command.write_json(options.json, found)
+    return 1 if failed else 0
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import command, ledgercheck
-from .drain import read_stats, rise_per_s, watch_drain
+from .drain import read_stats, rise_per_s, stats_of, watch_drain
 from .flood import run_load
 from .http import ClientError, Connection, Target
 from .loads import LOADS, Load
@@ -42,8 +42,11 @@ async def measure(
     *,
     stall_s: float = STALL_S,
     on_progress: Callable[[str, int, int], None] = _ignore,
+    on_server: Callable[[int | None], None] = lambda stage: None,
 ) -> Report:
     """Run a load against a server, wait for its backlog and check its ledger.
+
+    What is outstanding of an earlier load is waited for first.
 
     Args:
         stage: which stage the load is meant for; what the server can tell about itself decides
@@ -52,14 +55,17 @@ async def measure(
         url: of the server.
         stall_s: give up waiting when nothing has happened for so many seconds.
         on_progress: called with what is being done, how much of it is, and of how much.
+        on_server: called with the server's stage, None if it has no ``/stats``, before the load.
 
     Raises:
-        ClientError: the server is not there, or this side ran out of sockets.
+        ClientError: the server is not there, none of ours, or does not finish an earlier load; or
+            this side ran out of sockets.
     """
     target = await Target.locate(url)
     with Connection(target) as control:
-        before = await control.get_json("/stats")
-        if not isinstance(before, dict):
+        before = await stats_of(control)
+        on_server(before["stage"] if before else None)
+        if before is None:
             result = await run_load(
                 target,
                 load,
@@ -68,6 +74,14 @@ async def measure(
                 on_progress=lambda done: on_progress("flood", done, load.requests),
             )
             return Report(stage=stage, result=result, differences=_echo_differences(result))
+        if _outstanding(before):  # of an earlier load: its jobs are not to be counted as ours
+            model = Model.of(before)
+            rate_per_s = model.rate_per_s if model else math.inf
+            on_drain = partial(on_progress, "drain of what was there")
+            earlier = await watch_drain(control, rate_per_s, stall_s=stall_s, on_progress=on_drain)
+            before = earlier.stats
+            if earlier.stalled:
+                raise ClientError(f"{url} does not finish what it has: {_left(before)}")
         balances = await control.get_json("/balances") or {}
         result = await run_load(
             target,
@@ -106,6 +120,9 @@ async def _settle(
     if model is not None:
         now = await control.get_json("/balances") or {}
         differences += ledgercheck.check_balances(result, balances, now)
+        differences += ledgercheck.check_total(
+            result.load.amount, (balances, before), (now, drain.stats)
+        )
     if before["stage"] == 4:
         differences += ledgercheck.check_replied_balances(result, balances)
     return dataclasses.replace(
@@ -116,6 +133,10 @@ async def _settle(
         during_flood_per_s=rise_per_s(before, flooded, result.duration_s) if model else None,
         drain=drain if model else None,
     )
+
+
+def _outstanding(stats: dict[str, Any]) -> bool:
+    return any(stats[what] for what in ("waiting", "queued", "in_hand"))
 
 
 def _left(stats: dict[str, Any]) -> str:
@@ -164,8 +185,7 @@ async def measure_spawned(
     )
 
 
-def _warn(stage: int, report: Report) -> None:
-    found = report.stats["stage"] if report.stats else None
+def _warn(stage: int, found: int | None) -> None:
     if found is None and stage > 2:
         print(f"warning: not stage {stage}: the server has no /stats", file=sys.stderr)
     elif found is not None and found != stage:
@@ -193,12 +213,25 @@ async def _command(options: argparse.Namespace, server_options: list[str]) -> in
             )
         else:
             report = await measure(
-                options.stage, load, options.url, stall_s=options.stall, on_progress=update
+                options.stage,
+                load,
+                options.url,
+                stall_s=options.stall,
+                on_progress=update,
+                on_server=partial(_warn, options.stage),
             )
-    _warn(options.stage, report)
     print(report.text())
     command.write_json(options.json, report.to_json())
     return 0 if report.ok else 1
+
+
+def _amount(text: str) -> int:
+    amount = int(text)
+    if not amount:
+        raise argparse.ArgumentTypeError("an amount of 0 would leave no trace to be checked")
+    if not -(2**63) <= amount < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is no amount: it has more than 64 bits")
+    return amount
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -216,7 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--requests", type=command.positive, metavar="N")
     parser.add_argument("--concurrency", type=command.positive, metavar="N", help="connections")
     parser.add_argument("--users", type=command.positive, metavar="N")
-    parser.add_argument("--amount", type=int, metavar="N", help="of every event")
+    parser.add_argument("--amount", type=_amount, metavar="N", help="of every event")
     parser.add_argument(
         "--rate",
         dest="rate_per_s",
@@ -240,6 +273,8 @@ def main(arguments: list[str] | None = None) -> int:
     server_options = arguments[split + 1 :]
     if server_options and not options.spawn:
         parser.error("options after -- are the server's: they need --spawn")
+    if options.verbose and not options.spawn:
+        parser.error("--verbose is about the spawned server: it needs --spawn")
     return command.run(partial(_command, options, server_options))
 
 

@@ -820,6 +820,8 @@ def _event(name: str, body: bytes, rfc: str) -> Row:
 DEEP = 100_000
 JSON = (
     _json("nothing", b""),
+    _json("1 MB of lists", b"[%b]" % b",".join([b"[[[]]]"] * 149_000), "8259 9"),
+    _json("an amount of 1 MB", event(amount=b"[%b]" % b",".join([b"[]"] * 349_000)), "8259 9"),
     _json("a blank", b" "),
     _json("null", b"null"),
     _json("an array of an event", b"[%b]" % EVENT),

@@ -547,10 +547,11 @@ async def misbehave(
         random: decides what everybody does.
         clients: how many at a time.
         pause_s: longest time between two things that a client does.
-        stop_after_s: when the server is stopped.
+        stop_after_s: how long after the first reply the server is stopped.
         gracefully: then the clients go on until the server has come to its end.
     """
     traffic = Traffic()
+    answering = trio.Event()
 
     async def client(random: Random, name: str) -> None:
         while not server.scope.cancel_called:
@@ -587,12 +588,14 @@ async def misbehave(
             await trio.sleep(random.uniform(0, pause_s))
 
     def note(response: Response) -> None:
+        answering.set()
         traffic.replies[response.status] += 1
         traffic.promised += response.status in (200, 202)
 
     async with trio.open_nursery() as nursery:
         for number in range(clients):
             nursery.start_soon(client, Random(random.random()), f"user{number}")
+        await answering.wait()
         await trio.sleep(stop_after_s)
         if gracefully:
             assert server.stop_gracefully is not None

@@ -115,7 +115,8 @@ class Asgi:
         start, content = sent
         assert start["type"] == "http.response.start"
         assert content["type"] == "http.response.body"
-        headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}
+        assert all(name == name.lower() for name, _ in start["headers"])
+        headers = {name.decode(): value.decode() for name, value in start["headers"]}
         return Response(start["status"], headers, content["body"])
 
     async def answer(self, *args: Any, **kwargs: Any) -> Response:

@@ -22,6 +22,7 @@ NO = Reply(503, b'{"status":"rejected"}', False, None, None)
 RESULT = LoadResult(LOAD, 1.0, (YES, YES, YES, NO, Outcome.UNKNOWN, NO), (0.1,) * 6)
 PARTS = ("accepted", "rejected", "invalid", "processed", "failed", "queued", "in_hand", "abandoned")
 SUMS: dict[str, Any] = dict.fromkeys(PARTS, 0) | {
+    "waiting": 0,
     "received": 0,
     "stage": 5,
     "capacity": 100,
@@ -59,6 +60,24 @@ def test_negative_amounts_have_intervals_too() -> None:
     assert ledgercheck.check_balances(result, {}, {"user0": -15})
 
 
+@pytest.mark.parametrize(
+    ("balances", "processed", "fine"),
+    [
+        ({"user0": 20, "user1": 10}, 3, True),
+        ({"user0": 30, "user1": 10}, 4, True),
+        ({"user0": 30, "user1": 10}, 3, False),  # it never came, and another was applied twice
+        ({"user0": 20, "user1": 10}, 4, False),  # it came, and was lost
+    ],
+)
+def test_what_an_unknown_event_could_hide_shows_in_the_sum(
+    balances: dict[str, int], processed: int, fine: bool
+) -> None:
+    assert ledgercheck.check_balances(RESULT, {}, balances) == []
+    before: tuple[dict[str, int], dict[str, int]] = {"user0": 5}, {"processed": 7}
+    after = balances | {"user0": balances["user0"] + 5}, {"processed": 7 + processed}
+    assert (ledgercheck.check_total(10, before, after) == []) is fine
+
+
 @pytest.mark.parametrize(("accepted", "rejected"), [(3, 2), (4, 2), (3, 3)])
 def test_counters_agree(accepted: int, rejected: int) -> None:
     before = {"accepted": 7, "rejected": 1}
@@ -94,6 +113,8 @@ def test_sums() -> None:
         ({}, 3, 1),
         ({"balances_total": 10}, 0, 1),
         ({"received": 1}, 0, 1),
+        ({"received": 1, "accepted": 1, "queued": 1}, 0, 1),
+        ({"waiting": 1}, 0, 1),
     ],
 )
 def test_final_line(change: dict[str, int], exit_status: int, differences: int) -> None:

@@ -18,7 +18,7 @@ import trio
 from clients import command, garbage, slow, stress
 from clients.catalogue import ACCEPTED, CATALOGUE, VALID, Row, framed
 from clients.garbage import probe, table
-from clients.http import Target
+from clients.http import Connection, Target
 from clients.slow import observe
 from clients.spawn import spawned
 
@@ -162,6 +162,46 @@ def test_garbage_on_a_real_stage(tmp_path: Path) -> None:
     assert len(content["rows"]) == len(CATALOGUE)
 
 
+@pytest.mark.parametrize(
+    ("dies", "said"),
+    [
+        (False, "the server still serves: no reply after"),
+        (True, "broken off at 'bad': no reply from"),
+    ],
+    ids=["hangs", "dies"],
+)
+def test_garbage_says_what_it_saw_of_a_server_that_hangs_or_dies(
+    dies: bool,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = tmp_path / "garbage.json"
+    (listening,) = [socket.create_server(("127.0.0.1", 0))]
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+    async def stats_of(connection: Connection) -> dict[str, int]:
+        if dies:
+            listening.close()
+        return {"stage": 5}
+
+    monkeypatch.setattr(garbage, "CATALOGUE", (BAD,))
+    monkeypatch.setattr(garbage, "stats_of", stats_of)
+    with listening:
+        assert garbage.main(["--url", url, "--timeout", "0.2", "--json", str(file)]) == 1
+    assert said in capsys.readouterr().out
+    assert json.loads(file.read_text())["serves"] is False
+
+
+@pytest.mark.parametrize("url", ["http://a..b:80", f"http://{'x' * 64}:80", "http://127.0.0.1:0"])
+def test_a_url_of_nothing_is_one_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert slow.main(["--url", url]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("main", [slow.main, garbage.main, lambda args: stress.main(["5", *args])])
 def test_no_server_is_one_line(
     main: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]
@@ -188,7 +228,9 @@ def test_progress_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "25%" in drawn[1]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_signal_ends_a_client_quietly(number: signal.Signals, status: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         url = f"http://127.0.0.1:{frozen.getsockname()[1]}"

@@ -127,8 +127,44 @@ async def test_lost_job_is_found() -> None:
     stage.lie = 4  # the first job of user0 to come round again: 0, 1, 2, 0
     async with stage.serving() as url:
         report = await measure(5, Load(requests=6, concurrency=1, users=3), url)
-    assert report.differences == ("user0: balance rose by 10, expected 20",)
+    assert report.differences == (
+        "user0: balance rose by 10, expected 20",
+        "all balances: rose by 50, with 6 x 10 processed",
+    )
     assert "Ledger: DIFFERS\n  user0: balance rose by 10, expected 20" in report.text()
+
+
+async def test_what_an_earlier_load_has_left_is_waited_for() -> None:
+    """Its jobs would count as ours."""
+    async with Miniature(5, work_s=0.01).serving() as url:
+        with trio.CancelScope() as earlier:
+
+            def left_in_the_drain(what: str, done: int, total: int) -> None:
+                if what == "drain":
+                    earlier.cancel()
+
+            await measure(5, LOAD, url, on_progress=left_in_the_drain)
+        assert earlier.cancelled_caught
+        report = await measure(5, LOAD, url)
+    assert report.differences == ()
+    assert report.result.accepted >= 21
+
+
+async def test_an_earlier_load_that_does_not_end_is_one_line() -> None:
+    stage = Miniature(5, work_s=1000)
+    async with stage.serving() as url:
+        stage.event(b"{}")
+        with pytest.raises(ClientError, match="does not finish what it has: 0 waiting, 0 queued"):
+            await measure(5, LOAD, url, stall_s=0.1)
+
+
+async def test_some_other_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Miniature(5)
+    monkeypatch.setattr(stage, "stats", lambda: {"uptime": 1})
+    async with stage.serving() as url:
+        with pytest.raises(ClientError, match="those of some other server"):
+            await measure(5, LOAD, url)
+    assert stage.received == 0
 
 
 async def test_dropped_connection_is_an_unknown_and_no_difference() -> None:
@@ -272,7 +308,16 @@ def test_command_warns_of_another_stage_and_writes_json(
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["11"], ["5", "--rate", "0"], ["5", "--requests", "x"], ["5", "--", "--work-ms", "1"]],
+    [
+        [],
+        ["11"],
+        ["5", "--rate", "0"],
+        ["5", "--requests", "x"],
+        ["5", "--", "--work-ms", "1"],
+        ["5", "--verbose"],
+        ["5", "--amount", "0"],
+        ["5", "--amount", str(2**63)],
+    ],
 )
 def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

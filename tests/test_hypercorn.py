@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import hypercorn_differences
 import pytest
 import test_contract
 import trio
+from h2.connection import H2Connection
+from h2.events import StreamEnded
 from support import (
+    EVENT,
     PATIENCE_S,
     Client,
     ConnectionEnded,
@@ -281,6 +284,50 @@ async def test_an_idle_connection_is_closed_when_the_last_call_is_over() -> None
             await client.response()
         assert trio.current_time() - begun_s >= LAST_ACCEPT_S
         await host.ended.wait()
+
+
+async def test_a_refused_upload_in_tiny_chunks_comes_to_its_end() -> None:
+    """They fill Hypercorn's queue for the application, into which it puts the end as well."""
+
+    async def upload(client: Client) -> None:
+        with suppress(trio.BrokenResourceError):
+            await client.send(b"1\r\nx\r\n" * 20_000)
+
+    head = b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with hosted(3, max_body_bytes=1000) as host:
+        for _ in range(5):
+            async with await host.connect() as client, trio.open_nursery() as nursery:
+                await client.send(head)
+                nursery.start_soon(upload, client)
+                with suppress(trio.BrokenResourceError):
+                    while await client.stream.receive_some():
+                        pass
+                nursery.cancel_scope.cancel()
+
+
+async def test_an_error_of_hypercorns_costs_no_other_request_of_its_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Data of a stream that is over, which any client sends that hears of its refusal too late."""
+    h2 = H2Connection()
+    h2.initiate_connection()
+    target = [(":method", "POST"), (":scheme", "http"), (":authority", "t"), (":path", "/")]
+    async with hosted(4, work_ms=300) as host, await host.connect() as client:
+        h2.send_headers(1, target)
+        h2.send_data(1, EVENT, end_stream=True)
+        h2.send_headers(3, [*target, ("content-length", "10000000")])
+        await client.send(h2.data_to_send())
+        refused = False
+        while not refused:
+            for happened in h2.receive_data(await client.stream.receive_some()):
+                refused |= isinstance(happened, StreamEnded) and happened.stream_id == 3
+        h2.send_data(3, b"x" * 100)
+        await client.send(h2.data_to_send())
+        while not host.books.processed + host.books.abandoned:  # noqa: ASYNC110 (nothing tells)
+            await trio.sleep(0.01)
+        assert (host.books.processed, host.books.abandoned) == (1, 0)
+    said = [record.getMessage() for record in caplog.records]
+    assert "a connection ended by an error of its host" in said
 
 
 HANDSHAKE = (

@@ -286,6 +286,42 @@ def test_a_claim_that_does_not_hold_is_an_exit_status(
     assert json.loads(file.read_text()) == {"even": {"figure": figure, "claims": [claim]}}
 
 
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (trio.BrokenResourceError("reset"), "BrokenResourceError: reset"),
+        (None, "it did not come to its end within 0.1 s"),
+    ],
+    ids=["an error", "no end"],
+)
+def test_an_experiment_that_comes_to_nothing_fails_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    trouble: Exception | None,
+    said: str,
+) -> None:
+    async def broken(*, on_progress: object) -> Result:
+        async with trio.open_nursery():
+            if trouble is not None:
+                raise trouble
+            await trio.sleep_forever()
+        raise AssertionError
+
+    async def experiment(*, on_progress: object) -> Result:
+        return Result(2)
+
+    monkeypatch.setattr(soak, "EXPERIMENTS", {"broken": broken, "even": experiment})
+    monkeypatch.setattr(soak, "LIMITS_S", {"broken": 0.1})
+    file = tmp_path / "soak.json"
+    assert soak.main(["--json", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert f"=== broken\nFAILS to find anything out\n      {said}\n=== even\nok " in out
+    found = json.loads(file.read_text())
+    assert found["broken"] == {"failed": said}
+    assert found["even"]["figure"] == 2
+
+
 def test_an_experiment_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         soak.main(["nonsense"])

@@ -158,6 +158,12 @@ class Application:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        try:
+            trio.lowlevel.current_task()
+        except RuntimeError:  # there is none: it is asyncio's
+            message = "trio_stages.asgi needs Hypercorn's Trio worker: hypercorn -k trio"
+            await send({"type": "lifespan.startup.failed", "message": message})
+            return
         contain_errors()
         async with trio.open_nursery() as nursery:
             self.stop_gracefully = await nursery.start(self._run_stage)
@@ -181,12 +187,13 @@ class Application:
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
         settings, telemetry = self.telemetry.settings, self.telemetry
         client = AsgiClient(receive)
-        keep_alive = False
+        keep_alive = is_complete = False
         try:
             head = head_of(scope, settings)
             keep_alive = head.keep_alive
             with trio.fail_after(settings.body_timeout):
                 body = await client.body(settings.max_body_bytes)
+            is_complete = True
             reply = await self._gateway.answer(Request(head, body), client)
         except Refused as refused:
             reply = refused.reply
@@ -199,11 +206,17 @@ class Application:
             return
         if reply.http_error:
             telemetry.ledger.http_error()
-        fields = [*reply.fields]
+        fields = [(name.lower(), value) for name, value in reply.fields]  # as ASGI will have it
         if reply.close or telemetry.draining or not keep_alive:
             fields.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": reply.status, "headers": fields})
-        await send({"type": "http.response.body", "body": reply.body})
+        async with trio.open_nursery() as nursery:
+            if not is_complete:
+                # What goes on coming would fill Hypercorn's queue for us, and then block whoever
+                # puts the end of the connection into it: that is us, in ``send``.
+                nursery.start_soon(client.gone)
+            await send({"type": "http.response.start", "status": reply.status, "headers": fields})
+            await send({"type": "http.response.body", "body": reply.body})
+            nursery.cancel_scope.cancel()
 
 
 def head_of(scope: Message, settings: Settings) -> Head:
@@ -313,7 +326,14 @@ class _Contained:
             log.exception("a connection ended by an error of its host")
 
     async def _read_data(self) -> None:
-        await super()._read_data()  # type: ignore[misc]
+        try:
+            await super()._read_data()  # type: ignore[misc]
+        except Exception:
+            # Here and not in ``run``, where it would have cancelled whatever is being answered.
+            from hypercorn.events import Closed
+
+            log.exception("a connection ended by an error of its host")
+            await self.protocol.handle(Closed())  # type: ignore[attr-defined]
         # Nothing more will come. Its timer would keep the connection until the idle timeout, and
         # with it the socket of every client that has hung up.
         await self.idle_task.stop()  # type: ignore[attr-defined]

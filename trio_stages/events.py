@@ -11,9 +11,10 @@ ignored.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 # A balance is unbounded, one event is not: 64 bits is what every client and database can hold.
@@ -33,6 +34,36 @@ class Event(BaseModel):
 
 # What model_validate_json calls, without the looking for options that it does for each event.
 _validate = Event.__pydantic_validator__.validate_json
+
+# An error of pydantic's has the input with it, as Python objects, for each fault anew: for a body
+# of 1 MB, all of it empty lists, that took half a second, and the loop with it. A larger body than
+# this goes through a validator of whose faults only the place remains.
+LARGE_BYTES = 16_384
+_WRONG, _MISSING = object(), object()
+_SHOULD_BE = {
+    "user": "Input should be a string of 1 to 256 characters",
+    "action": "Input should be a string of 1 to 256 characters",
+    "amount": "Input should be an integer of 64 bits",
+}
+
+
+def _forgiving(value: CoreSchema) -> core_schema.TypedDictField:
+    or_wrong = core_schema.with_default_schema(value, default=_WRONG, on_error="default")
+    or_missing = core_schema.with_default_schema(or_wrong, default=_MISSING)
+    return core_schema.typed_dict_field(or_missing, required=False)
+
+
+_members = Event.__pydantic_core_schema__["schema"]["fields"]
+_large = SchemaValidator(
+    core_schema.with_default_schema(
+        core_schema.typed_dict_schema(
+            {name: _forgiving(member["schema"]) for name, member in _members.items()},
+            config=core_schema.CoreConfig(strict=True),
+        ),
+        default=None,
+        on_error="default",
+    )
+)
 
 
 class InvalidEvent(ValueError):
@@ -60,6 +91,8 @@ def parse_event(body: bytes) -> Event:
         InvalidEvent: which field, and what is wrong with it.
     """
     try:
+        if len(body) > LARGE_BYTES:
+            return _parse_large(body)
         event: Event = _validate(body)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
@@ -68,3 +101,17 @@ def parse_event(body: bytes) -> Event:
     raise InvalidEvent(
         [{"field": ".".join(map(str, fault["loc"])), "message": fault["msg"]} for fault in faults]
     )
+
+
+def _parse_large(body: bytes) -> Event:
+    found: dict[str, Any] | None = _large.validate_json(body)
+    if found is None:
+        raise InvalidEvent([{"field": "", "message": "Input should be an object"}])
+    detail = [
+        {"field": name, "message": "Field required" if value is _MISSING else _SHOULD_BE[name]}
+        for name, value in found.items()
+        if value is _MISSING or value is _WRONG
+    ]
+    if detail:
+        raise InvalidEvent(detail)
+    return Event(**found)

@@ -18,8 +18,8 @@ GARBAGE_THRESHOLD = 50_000
 # After 900 unfinished bodies of 1 MB the process stayed at 1,270 MB; so it comes back to 70. But
 # each such buffer is two calls of the kernel and a page fault, and whenever a thread wakes the
 # loop, Trio reads into 64 KiB, twice. These shall come from the heap: where it had no hole for
-# them, each job in a thread paid for that.
-LARGE_BYTES = 81_920
+# them, each job in a thread paid for that. So, a little more than these.
+LARGE_BYTES = 66_000
 _M_MMAP_THRESHOLD = -3  # <malloc.h>
 
 

@@ -56,7 +56,8 @@ class Telemetry:
             settings.workers,
             settings.work_s,
             settings.hold_s,
-            one_lock=settings.state in ("mutex", "rwlock"),
+            one_lock=settings.state in ("mutex", "rwlock")
+            or (settings.state == "sharded" and settings.shards == 1),
             one_core=settings.work == "cpu" and (settings.offload == "task" or gil_enabled()),
         )
 
