@@ -145,14 +145,14 @@ def barely(said: list[str]) -> list[str]:
     return [reply[:3] if reply[:3] in BARE and reply != NO_EVENT else reply for reply in said]
 
 
-def counted(said: list[str]) -> Counter[str]:
-    """What the ledger must have counted for these replies."""
+def counted(said: list[str], bare: tuple[str, ...] = BARE) -> Counter[str]:
+    """What the ledger must have counted for these replies, those excepted that are ``bare``."""
     counts = Counter(accepted=0, invalid=0, http_errors=0)
     for reply in said:
         if reply == ACCEPTED:
             counts["accepted"] += 1
         elif reply == NO_EVENT:
             counts["invalid"] += 1
-        elif reply[0] in "45" and reply not in BARE:
+        elif reply[0] in "45" and reply not in bare:
             counts["http_errors"] += 1
     return counts

@@ -14,6 +14,7 @@ from hostile_hosts import hypercorn, ours, replies
 from support import PATIENCE_S
 from support_http import CHUNKED, HOST, POST, framed, post
 
+from trio_stages import connection
 from trio_stages.telemetry import Telemetry
 
 HEALTH = framed(b"GET /health HTTP/1.1", HOST)
@@ -89,6 +90,7 @@ async def test_a_length_that_announces_too_much_is_not_but_gets_its_100_continue
 
 async def test_a_client_that_never_reads_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     size = 30_000_000  # more than the kernel takes
+    monkeypatch.setattr(connection, "WRITE_TIMEOUT_BYTES", 2 * size)
     monkeypatch.setattr(Telemetry, "stats", lambda self: "x" * size)
     for host, all_of_it in ((ours, False), (hypercorn, True)):
         async with (

@@ -29,11 +29,13 @@ class ChunkedBody:
 
     Args:
         max_body_bytes: longest accepted body.
-        max_trailer_bytes: on top of what the chunks of the longest body take.
+        max_trailer_bytes: on top of what the chunks of the longest body take; and the longest line,
+            so that nobody has megabytes kept for an extension (RFC 9112, 7.1.1).
     """
 
     def __init__(self, *, max_body_bytes: int, max_trailer_bytes: int) -> None:
         self._max_body_bytes = max_body_bytes
+        self._max_line_bytes = max_trailer_bytes
         self._room = _OVERHEAD * max_body_bytes + max_trailer_bytes
         self._buffer = bytearray()
         self._body = bytearray()
@@ -79,7 +81,11 @@ class ChunkedBody:
         searched = 0
         while not (end := self._buffer.find(b"\n", searched) + 1):
             searched = len(self._buffer)
+            if searched > self._max_line_bytes:
+                raise Refused(replies.PAYLOAD_TOO_LARGE)
             yield
+        if end > self._max_line_bytes:
+            raise Refused(replies.PAYLOAD_TOO_LARGE)
         line = grammar.fullmatch(bytes(self._buffer[:end]))
         if line is None:
             raise Refused(replies.INVALID_HTTP)

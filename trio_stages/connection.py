@@ -186,12 +186,12 @@ class Connection:
                     if reader.at_eof or reader.phase is BODY:
                         break
                     reader.feed(await self._stream.receive_some(RECEIVE_BYTES))
+            head = None if request is None else replace(request.head, keep_alive=False)
             if request is not None and request.head.path == b"/health":
                 reply = await self._awaited(self._answer(request))
-                head = replace(request.head, keep_alive=False)
             else:
                 self._telemetry.connections_refused += 1
-                reply, head = replies.TOO_MANY_CONNECTIONS, None
+                reply = replies.TOO_MANY_CONNECTIONS
             with trio.move_on_after(timeout_s):
                 await self._send(self._rendered(reply, head))
                 await self._linger()
@@ -365,7 +365,7 @@ class Connection:
     def _rendered(self, reply: Reply, head: Head | None) -> bytes:
         if reply.http_error:
             self._telemetry.ledger.http_error()
-        return reply.render(head)
+        return reply.render(head, to_head=head is None and self._reader.to_head)
 
     def _send_nowait(self, data: bytes) -> bytes:
         """Send what the kernel takes, nearly always all of it, and return what is left."""

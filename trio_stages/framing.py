@@ -5,9 +5,8 @@ Rules:
 1. No I/O and no clock here: bytes go in through ``feed``, requests come out of ``next_request``.
 2. A request comes out when its last byte is in; the bytes behind it stay for the next one.
 3. After a refusal nothing more is read: no neighbour's request is ever misread.
-4. At most ``max_header_bytes`` of a head and ``max_body_bytes`` of a body are ever kept (of one in
-   chunks a fixed multiple of both); each byte is looked at a bounded number of times, also when it
-   comes alone.
+4. At most ``max_header_bytes`` of a head (or of a line between chunks) and ``max_body_bytes`` of a
+   body are ever kept; each byte is looked at a bounded number of times, also when it comes alone.
 5. The same bytes have the same fate, in whatever pieces they come.
 """
 
@@ -68,6 +67,7 @@ class RequestReader:
         self._arrived = b""  # all there is, if it has come in one piece and is untouched
         self._buffer = bytearray()
         self._searched = 0  # no end of head before this offset
+        self._to_head = False  # what came last from h11, or is not complete yet
         self._speaks_http = False  # the request line is one
         self._head: Head | None = None  # parsed, its body still to come
         self._chunks: ChunkedBody | None = None
@@ -96,6 +96,11 @@ class RequestReader:
     def at_eof(self) -> bool:
         """The client will send nothing more (it may still be reading)."""
         return self._eof
+
+    @property
+    def to_head(self) -> bool:
+        """What was refused, or waited for in vain, is a HEAD request: no reply has a body."""
+        return self._to_head
 
     def continue_due(self) -> bool:
         """Whether the client waits for ``100 Continue`` with its body; said once for a request."""
@@ -171,6 +176,7 @@ class RequestReader:
         if empty_lines := _EMPTY_LINES.match(buffer):
             del buffer[: empty_lines.end()]
             self._searched = 0
+        self._to_head = buffer.startswith(b"HEAD ")
         end = buffer.find(b"\r\n\r\n", self._searched, self._max_header_bytes)
         if end < 0:
             self._check_unfinished_head()

@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import h11
@@ -44,7 +45,7 @@ _ASIDE = re.compile(
 )
 # RFC 3986, 3.2.2 and 3.2.3: a name or an address, and a port. No user name: RFC 9110, 4.2.4.
 _NAME = rb"(?:[!$&-.0-9;=A-Z_a-z~]|%[0-9A-Fa-f]{2})"
-_ADDRESS = rb"\[(?:(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f.]*|[Vv][0-9A-Fa-f]+\.[!$&-.0-;=A-Z_a-z~]+)]"
+_ADDRESS = rb"\[(?:(?P<ipv6>[0-9A-Fa-f:.]+)|[Vv][0-9A-Fa-f]+\.[!$&-.0-;=A-Z_a-z~]+)]"
 _HOST = re.compile(rb"(?:%b|%b*)(?::[0-9]*)?" % (_ADDRESS, _NAME))
 # RFC 9112, 3.2.2 and 3.2.3. An https resource is not for a server without TLS (RFC 9110, 7.4).
 _ABSOLUTE_FORM = re.compile(
@@ -119,16 +120,17 @@ def understand(
         elif name == b"connection":
             options.update(option.strip() for option in value.lower().split(b","))
         elif name == b"expect" and not http_1_0:  # RFC 9110, 10.1.1: HTTP/1.0 does not know it
-            if value.lower() != b"100-continue":
+            expected = {member.strip() for member in value.lower().split(b",")} - {b""}
+            if expected - {b"100-continue"}:
                 raise Refused(replies.EXPECTATION_FAILED)
-            expects_continue = True
+            expects_continue |= bool(expected)
         elif name == b"upgrade":
             upgrade = True
     # RFC 9112, 6.1: both lengths, or chunks from an HTTP/1.0 client, are how requests are smuggled.
     if chunked and (length is not None or http_1_0):
         raise Refused(replies.INVALID_HTTP)
     # RFC 9112, 3.2. (h11 lets HTTP/1.2 do without.)
-    if not (http_1_0 if host is None else _HOST.fullmatch(host)):
+    if not (http_1_0 if host is None else _with_address(_HOST.fullmatch(host))):
         raise Refused(replies.INVALID_HTTP)
     keep_alive = b"close" not in options and (not http_1_0 or b"keep-alive" in options)
     return Head(
@@ -146,15 +148,25 @@ def understand(
 def _path(method: bytes, target: bytes) -> bytes:
     """The target without query, scheme and authority, if it has one of the forms of 9112, 3.2."""
     if method == b"CONNECT":
-        if _AUTHORITY_FORM.fullmatch(target):
+        if _with_address(_AUTHORITY_FORM.fullmatch(target)):
             return target
     elif target.startswith(b"/"):
         return target.partition(b"?")[0]
-    elif absolute := _ABSOLUTE_FORM.match(target):
+    elif absolute := _with_address(_ABSOLUTE_FORM.match(target)):
         return target[absolute.end() :].partition(b"?")[0] or b"/"
     elif target == b"*" and method == b"OPTIONS":
         return target
     raise Refused(replies.INVALID_HTTP)
+
+
+def _with_address(found: re.Match[bytes] | None) -> re.Match[bytes] | None:
+    """The match, unless what stands in it for an IPv6 address is none."""
+    if found is not None and found["ipv6"]:
+        try:
+            IPv6Address(found["ipv6"].decode())
+        except ValueError:
+            return None
+    return found
 
 
 def refuse(error: h11.RemoteProtocolError) -> NoReturn:

@@ -61,28 +61,30 @@ class Reply:
         self._tail = b"".join(b"%b: %b\r\n" % field for field in self.fields) + b"\r\n"
         self._common_second, self._common = 0, b""  # for most requests, and when
 
-    def render(self, head: Head | None) -> bytes:
+    def render(self, head: Head | None, *, to_head: bool = False) -> bytes:
         """Return the bytes for the wire.
 
         Args:
             head: of the request that it answers; None where there was no readable one.
+            to_head: then, that it was a HEAD request all the same.
         """
         second = int(time.time())
         common = head is not None and head.plain and head.keep_alive and head.method != b"HEAD"
         if not common or self.close:
-            return self._render(head, second)
+            return self._render(head, second, to_head)
         if self._common_second != second:
             self._common_second, self._common = second, self._render(head, second)
         return self._common
 
-    def _render(self, head: Head | None, second: int) -> bytes:
+    def _render(self, head: Head | None, second: int, to_head: bool = False) -> bytes:
         if self.close or head is None or not head.keep_alive:
             connection = b"Connection: close\r\n"
         elif head.http_1_0:
             connection = b"Connection: keep-alive\r\n"
         else:
             connection = b""
-        body = b"" if head is not None and head.method == b"HEAD" else self.body
+        to_head |= head is not None and head.method == b"HEAD"
+        body = b"" if to_head else self.body
         return b"".join((self._start, date_line(second), connection, self._tail, body))
 
 

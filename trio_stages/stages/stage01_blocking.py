@@ -41,7 +41,7 @@ def handle(client: socket.socket, telemetry: Telemetry) -> None:
             client.sendall(replies.echo(request.body).render(head))
         except Refused as refused:
             telemetry.ledger.http_error()
-            client.sendall(refused.reply.render(None))
+            client.sendall(refused.reply.render(None, to_head=reader.to_head))
 
 
 async def serve(

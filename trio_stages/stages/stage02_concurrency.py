@@ -42,7 +42,7 @@ async def handle(client: trio.abc.Stream, telemetry: Telemetry) -> None:
                     await client.send_all(replies.echo(request.body).render(request.head))
             except Refused as refused:
                 telemetry.ledger.http_error()
-                await client.send_all(refused.reply.render(None))
+                await client.send_all(refused.reply.render(None, to_head=reader.to_head))
 
 
 async def serve(
