@@ -321,10 +321,7 @@ class Trial(trio.abc.Instrument):
         self.jobs.let_go.set()
 
     def _say_last_words(self) -> None:
-        timer = self._last_words._timer
-        if timer is not None:  # it may be about to have the last word
-            timer.cancel()
-            timer.join()
+        self._last_words.call_off()  # it may be about to have the last word
         if self.status is None:
             self.at_the_end = self.server.books  # what the last words seal is not lost unseen
             self.status = self._last_words.say()

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 from support import PATIENCE_S, ROOT, Ended, Process, event, exchange, request, spawned
+from trio.testing import wait_all_tasks_blocked
 
 from trio_stages import signals
-from trio_stages.signals import STOP_SIGNALS, interruptible, stop_on_signals
+from trio_stages.signals import GRACEFULLY, STOP_SIGNALS, interruptible, stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -145,6 +147,65 @@ def test_a_stop_amid_a_flood(
         assert final["accepted"] > 0
     if abandons is not None:
         assert bool(final["abandoned"]) is abandons
+
+
+def test_a_graceful_stop_of_a_loop_that_computes_loses_nothing() -> None:
+    """The signal comes within a job, of which there are many more."""
+    line = "10 --work cpu --offload task --work-ms 20 --workers 2"
+    with spawned(*line.split()) as process, flood_of(process, 5, 6) as flood:
+        a_reply_has_come(process, flood)
+        ended = process.stop(signal.SIGTERM)
+    assert "Traceback" not in ended.stderr
+    assert (ended.status, ended.final["abandoned"]) == (0, 0)
+    assert ended.final["processed"] == ended.final["accepted"] > 0
+
+
+def test_a_log_that_nobody_reads_does_not_hold_up_the_end() -> None:
+    """The loop is stuck in writing to it."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    stage = [sys.executable, "-m", "trio_stages", "8", "--port", "0", "--offload", "task"]
+    with subprocess.Popen(
+        stage, cwd=ROOT, stdout=subprocess.PIPE, stderr=writing, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline().rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(request() + request("GET", "/health"))
+                process.send_signal(signal.SIGTERM)
+                last, _ = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
+            os.close(reading)
+            os.close(writing)
+    final = json.loads(last)["final"]
+    assert final["accepted"] == final["processed"] + final["abandoned"]
+    assert process.returncode == (3 if final["abandoned"] else 0)
+
+
+@pytest.mark.parametrize("stdout", ["/dev/full", "&-"], ids=["full", "closed"])
+def test_a_stdout_that_takes_nothing_is_said_in_the_log(stdout: str) -> None:
+    stage = shlex.join([sys.executable, "-m", "trio_stages", "3", "--port", "0"])
+    with subprocess.Popen(
+        ["sh", "-c", f"exec {stage} >{stdout}"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            said = process.stderr.readline()
+            assert "it would say: stage 3 listening on" in said
+            exchange(int(said.rpartition(":")[2]), request(close=True))
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
+    assert 'it would say: {"final": {' in said
+    assert "Traceback" not in said
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -407,6 +468,22 @@ async def test_a_signal_inside_a_blocking_call_breaks_it_off(signum: int) -> Non
         assert scope.cancel_called
         await trio.sleep_forever()
     assert scope.cancelled_caught
+
+
+async def test_a_graceful_stop_inside_a_blocking_call_lets_it_come_to_its_end() -> None:
+    """And it is one stop, however many calls come after it."""
+    stops: list[int] = []
+
+    def stop() -> object:
+        stops.append(1)
+        return GRACEFULLY
+
+    with stop_on_signals(stop):
+        for number in (1, 2):
+            assert interruptible(kill_ourselves) == "survived"
+            await wait_all_tasks_blocked()
+            assert interruptible(divmod, 7, 2) == (3, 1)
+            assert len(stops) == number
 
 
 async def test_a_signal_just_before_a_blocking_call_forestalls_it() -> None:

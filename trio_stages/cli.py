@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .ladder import LADDER, STAGES
 from .options import UsageError, parse_settings
-from .runner import USAGE, run_stage
+from .runner import FAILED, USAGE, run_stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,15 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(words)
         finally:
-            sys.stdout.flush()  # here, where a reader that has gone is no error
+            if sys.stdout is not None:  # closed by whoever started us
+                sys.stdout.flush()  # here, where a reader that has gone is no error
     except UsageError as error:
         print(f"trio_stages: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):
+            return 0
+        print(f"trio_stages: cannot write to stdout: {error.strerror}", file=sys.stderr)
+        return FAILED
 
 
 def _run(words: list[str]) -> int:

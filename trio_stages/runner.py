@@ -2,8 +2,8 @@
 
 Two lines on stdout, an exit status, and a promise: the process ends in time even if one of its
 threads never does. Structured concurrency alone cannot promise that: a nursery waits for its
-threads. So a stop also starts a timer in a thread of its own, and if that fires, the ledger is
-sealed, so that nothing is applied behind our back, and the process leaves.
+threads. So a thread of its own is told of each stop, and if the process has not ended in time, it
+seals the ledger, so that nothing is applied behind our back, and leaves.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 import trio
@@ -28,7 +30,7 @@ import trio
 from .logs import configure_logging
 from .memory import configure_memory
 from .options import UsageError
-from .signals import stop_on_signals
+from .signals import GRACEFULLY, stop_on_signals
 from .telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ GIVE_UP_S = 2.0
 # Between a drain's deadline, when what is left is cancelled and counted, and giving up on threads
 # that do not return even then.
 DRAIN_MARGIN_S = 0.5
+# And how much later the process ends whose loop is stuck, for a log that nobody reads perhaps.
+STUCK_S = 1.0
 # What the kernel may keep for a client that does not read. Left to itself it takes megabytes, and
 # the write timeout begins when these are full. At a distance of 100 ms this lets 1.3 MB/s through.
 SEND_BUFFER_BYTES = 131_072
@@ -121,18 +125,23 @@ async def _serve(serve: Serve, listening: socket.socket, last_words: _LastWords)
     stop_gracefully: Callable[[], None] | None = None
     with trio.CancelScope() as scope:
 
-        def stop() -> None:
+        def stop() -> object:
             nonlocal stop_gracefully
             gc.disable()  # nothing comes any more: what there is goes without being searched
             if stop_gracefully is None:
                 last_words.due_in(GIVE_UP_S)
                 scope.cancel()
-            else:
-                last_words.due_in(telemetry.settings.drain_timeout + DRAIN_MARGIN_S)
-                stop_gracefully()
-                stop_gracefully = None  # a second signal has no patience left
+                return None
+            last_words.due_in(telemetry.settings.drain_timeout + DRAIN_MARGIN_S)
+            stop_gracefully()
+            stop_gracefully = None  # a second signal has no patience left
+            return GRACEFULLY
 
-        with stop_on_signals(stop):
+        def received() -> None:
+            drain_s = 0.0 if stop_gracefully is None else telemetry.settings.drain_timeout
+            last_words.due_in(drain_s + GIVE_UP_S + STUCK_S)
+
+        with stop_on_signals(stop, received):
             async with trio.open_nursery() as nursery:
                 stop_gracefully = await nursery.start(start)
                 where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -140,49 +149,79 @@ async def _serve(serve: Serve, listening: socket.socket, last_words: _LastWords)
 
 
 class _LastWords:
-    """The final line, said once: by the runner, or by the timer that could not wait for it."""
+    """The final line, said once: by the runner, or by a thread that could not wait for it."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self.telemetry = telemetry
         self._once = threading.Lock()
-        self._timer: threading.Timer | None = None
-        self._due_s = math.inf
+        # When to leave; it may be told from a signal's handler, in the middle of telling it.
+        self._dues_s: SimpleQueue[float | None] = SimpleQueue()
+        # From the start, for at a stop the machine may have no thread left.
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
 
     def due_in(self, timeout_s: float) -> None:
         """Leave the process in ``timeout_s``, unless all is said, or it was due, before."""
-        due_s = time.monotonic() + timeout_s
-        if due_s >= self._due_s:
-            return
-        self._due_s = due_s
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = threading.Timer(timeout_s, self._give_up)
-        self._timer.daemon = True
-        self._timer.start()
+        self._dues_s.put(time.monotonic() + timeout_s)
+
+    def call_off(self) -> None:
+        """It need not leave any more; if it is just about to, wait for that."""
+        self._dues_s.put(None)
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        due_s = math.inf
+        while True:
+            try:
+                left_s = max(0.0, due_s - time.monotonic()) if due_s < math.inf else None
+                told_s = self._dues_s.get(timeout=left_s)
+            except Empty:
+                self._give_up()
+                return
+            if told_s is None:
+                return
+            due_s = min(due_s, told_s)
 
     def say(self) -> int:
         """Close the books, print the final line, and return the exit status."""
         self._once.acquire()  # and never release it: whoever comes second has nothing to add
-        if self._timer is not None:
-            self._timer.cancel()
+        self._dues_s.put(None)
         ledger = self.telemetry.ledger
         given_up = ledger.seal()
-        if given_up:
-            log.error("gave up %d accepted jobs that nobody had settled", given_up)
         _print(json.dumps({"final": self.telemetry.final()}))
+        if given_up:
+            _complain(f"gave up {given_up} accepted jobs that nobody had settled")
         return ABANDONED if ledger.statistics().abandoned else OK
 
     def _give_up(self) -> None:
-        status = self.say()
-        log.error("gave up a thread that still ran after the stop")
-        sys.stdout.flush()
-        os._exit(status)
+        status = FAILED
+        try:
+            status = self.say()
+            _complain("gave up a thread that still ran after the stop")
+        finally:
+            os._exit(status)
+
+
+def _complain(text: str) -> None:
+    """Log an error, but do not wait for a log that is stuck."""
+
+    def complain() -> None:
+        log.error(text)
+
+    with suppress(RuntimeError):  # no thread left
+        thread = threading.Thread(target=complain, daemon=True)
+        thread.start()
+        thread.join(STUCK_S / 2)
 
 
 def _print(line: str) -> None:
-    try:
-        print(line, flush=True)
-    except BrokenPipeError:
-        # Whoever started us has stopped reading; the books are balanced all the same. Python would
-        # complain once more on exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:  # else closed by whoever started us
+        try:
+            print(line, flush=True)
+        except OSError:  # full, or its reader has gone; the books are balanced all the same
+            # What is in its buffer is not to fail once more when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.stdout = None
+        else:
+            return
+    log.warning("stdout takes nothing; it would say: %s", line)
