@@ -184,6 +184,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.untraced
 @given(
     st.dictionaries(st.sampled_from(["user", "action", "amount", MARKER]), json_values),
     st.integers(0, 200),
@@ -201,6 +202,7 @@ names = st.text(min_size=1, max_size=256)
 amounts = st.integers(-(2**63), 2**63 - 1)
 
 
+@pytest.mark.untraced
 @given(names, names, amounts, st.dictionaries(st.text(), json_values, max_size=2), st.booleans())
 def test_a_valid_event_comes_through_unchanged(
     user: str, action: str, amount: int, more: dict[str, Any], ascii_only: bool
@@ -211,6 +213,7 @@ def test_a_valid_event_comes_through_unchanged(
     assert parse_event(body) == Event(user=user, action=action, amount=amount)
 
 
+@pytest.mark.untraced
 @given(st.binary() | st.text().map(str.encode) | json_values.map(lambda v: json.dumps(v).encode()))
 @example(b"\xef\xbb\xbf{}")
 def test_no_body_raises_anything_else(body: bytes) -> None:
@@ -239,6 +242,7 @@ def test_the_verdict_does_not_depend_on_the_size(body: str) -> None:
     assert verdict(BLANKS + body.encode()) == verdict(body.encode())
 
 
+@pytest.mark.untraced
 @given(
     st.dictionaries(
         st.sampled_from(["user", "action", "amount", "more"]),

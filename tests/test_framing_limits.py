@@ -181,6 +181,7 @@ COSTS: dict[str, tuple[Callable[[int], bytes], int, int]] = {
 }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("make", "units", "piece_bytes"), COSTS.values(), ids=COSTS)
 def test_cost_is_linear(make: Callable[[int], bytes], units: int, piece_bytes: int) -> None:
     ratio = cost_s(make(8 * units), piece_bytes) / cost_s(make(units), piece_bytes)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 KEPT = sorted(CORPUS.glob("*/*"))
 
 
+pytestmark = pytest.mark.untraced
+
+
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: f"{path.parent.name}-{path.name[:12]}")
 def test_the_corpus(path: Path) -> None:
     targets.TARGETS[path.parent.name](path.read_bytes())

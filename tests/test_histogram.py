@@ -70,9 +70,9 @@ def test_the_statistics_are_the_quantiles(data: list[float]) -> None:
 @example([0.0, LONGEST_S, LONGEST_S * 3])
 def test_how_many_were_shorter_than_a_power_of_two_is_exact(data: list[float]) -> None:
     powers = range(LOWEST, HIGHEST + 1)
-    assert filled(*data).cumulative(powers) == [
-        sum(duration < 2.0**power for duration in data) for power in powers
-    ]
+    up_to, count, total = filled(*data).cumulative(powers)
+    assert up_to == [sum(duration < 2.0**power for duration in data) for power in powers]
+    assert (count, total) == (len(data), pytest.approx(sum(data)))
 
 
 def test_an_empty_histogram_is_all_zeros() -> None:

@@ -159,19 +159,22 @@ class Histogram:
             counts, longest = self._counts.copy(), self._max
         return _quantile(list(accumulate(counts)), longest, q)
 
-    def cumulative(self, powers: range) -> list[int]:
+    def cumulative(self, powers: range) -> tuple[list[int], int, float]:
         """How many durations were shorter than each of these powers of two, in seconds.
 
         Exact, because every power of two is the edge of a bucket.
 
         Args:
             powers: exponents from ``LOWEST`` to ``HIGHEST``; ``range(-3, 2)`` is 1/8 s to 2 s.
+
+        Returns:
+            One number for each of ``powers``, the number of all, and their sum in seconds.
         """
         with self._lock:
             self._count_fresh()
-            counts = self._counts.copy()
+            counts, count, total = self._counts.copy(), self._count, self._total
         up_to = list(accumulate(counts))
-        return [up_to[(power - LOWEST) * PARTS] for power in powers]
+        return [up_to[(power - LOWEST) * PARTS] for power in powers], count, total
 
     def statistics(self) -> HistogramStatistics:
         """All figures of one instant."""

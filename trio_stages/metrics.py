@@ -30,7 +30,7 @@ from .histogram import Histogram
 from .replies import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from prometheus_client import Metric
 
@@ -161,14 +161,10 @@ class Metrics(Collector):
 
 
 def _histogram(name: str, about: str, cells: Sequence[Histogram]) -> HistogramMetricFamily:
-    counts = _summed(cell.cumulative(BUCKET_POWERS) for cell in cells)
+    rows, counts, totals = zip(*(cell.cumulative(BUCKET_POWERS) for cell in cells), strict=True)
     bounds = [str(2.0**power) for power in BUCKET_POWERS]
-    total = max(counts[-1], sum(cell.count for cell in cells))
-    buckets = [*zip(bounds, map(float, counts), strict=True), ("+Inf", float(total))]
+    up_to = [float(sum(column)) for column in zip(*rows, strict=True)]
+    buckets = [*zip(bounds, up_to, strict=True), ("+Inf", float(sum(counts)))]
     return HistogramMetricFamily(
-        PREFIX + name + "_seconds", about, buckets=buckets, sum_value=sum(c.total for c in cells)
+        PREFIX + name + "_seconds", about, buckets=buckets, sum_value=sum(totals)
     )
-
-
-def _summed(rows: Iterable[list[int]]) -> list[int]:
-    return [sum(column) for column in zip(*rows, strict=True)]

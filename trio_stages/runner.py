@@ -105,7 +105,7 @@ def bind(host: str, port: int) -> socket.socket:
         raise OSError(errno.EINVAL, "not a host name") from None
     # The kernel's own bound: a flood that opens all its connections at once is not to be dropped
     # before we have seen it.
-    listening = socket.create_server(address[:2], family=family, backlog=socket.SOMAXCONN)
+    listening = socket.create_server(address, family=family, backlog=socket.SOMAXCONN)
     # Each connection has it from here.
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     return listening
