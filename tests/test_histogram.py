@@ -72,7 +72,8 @@ def test_how_many_were_shorter_than_a_power_of_two_is_exact(data: list[float]) -
     powers = range(LOWEST, HIGHEST + 1)
     up_to, count, total = filled(*data).cumulative(powers)
     assert up_to == [sum(duration < 2.0**power for duration in data) for power in powers]
-    assert (count, total) == (len(data), pytest.approx(sum(data)))
+    assert count == len(data)
+    assert total == pytest.approx(sum(data))
 
 
 def test_an_empty_histogram_is_all_zeros() -> None:
