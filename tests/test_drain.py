@@ -507,6 +507,7 @@ async def test_one_who_waits_and_leaves_while_it_drains_is_rejected(
 # Whatever the clients do
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("overflow", ["reject", "wait"])
 async def test_accepted_is_processed_whatever_the_clients_do(

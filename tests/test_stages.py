@@ -200,6 +200,7 @@ async def test_stage_5_accepts_what_it_holds_and_one_in_hand(
         assert [reply.status for _, reply in replies].count(202) == capacity + 1
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("overflow", ["reject", "wait"])
 @pytest.mark.parametrize("stage", QUEUEING)
 @pytest.mark.parametrize("work_ms", [0, 10])
@@ -481,6 +482,7 @@ async def test_the_kinds_of_lock_at_the_same_workload(
 # Whatever the clients do, and whenever the stop comes
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("overflow", ["reject", "wait"])
 @pytest.mark.parametrize("stage", [3, 4, *QUEUEING])

@@ -60,6 +60,7 @@ def test_users_are_spread_at_least_as_evenly_as_by_chance(users: int, shards: in
     assert fewest_by_chance <= fewest <= most <= most_by_chance
 
 
+@pytest.mark.untraced
 def test_the_spread_is_the_one_that_guards_py_tells_of(capsys: pytest.CaptureFixture[str]) -> None:
     assert spread(shard_of, 100_000, 8) == (12_498, 12_502)
     assert spread(blake2b_shard_of, 100_000, 8) == (12_316, 12_657)
