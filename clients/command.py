@@ -102,8 +102,10 @@ async def _until_signal(command: Callable[[], Awaitable[int]]) -> int:
         status = await command()
         nursery.cancel_scope.cancel()
 
-    # SIGHUP, for whoever closes the terminal: a spawned server has a session of its own.
-    stops = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    stops = [signal.SIGINT, signal.SIGTERM]
+    # Whoever closes the terminal; a spawned server has a session of its own. Not under nohup.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        stops.append(signal.SIGHUP)
     with trio.open_signal_receiver(*stops) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(work)

@@ -34,7 +34,7 @@ class Drain:
         duration_s: until nothing was queued or in hand.
         jobs: completions between the first and the last observed one.
         span_s: seconds between these two.
-        stalled: it did not go away: nothing was completed for too long.
+        stalled: it did not go away: no job came to its end for too long.
         stats: ``/stats`` at the end.
     """
 

@@ -240,12 +240,6 @@ async def read_reply(stream: trio.abc.ReceiveStream) -> Reply:
     return reply
 
 
-async def get_json(target: Target, path: str) -> Any:
-    """GET a path over a connection of its own; see ``Connection.get_json``."""
-    with Connection(target) as connection:
-        return await connection.get_json(path)
-
-
 def _translate(failure: OSError | BadReply, target: Target, *, sent: bool) -> ClientError:
     if isinstance(failure, BadReply):
         return NoReply(target, str(failure), sent=sent)

@@ -83,8 +83,8 @@ async def run_pair(sides: Sequence[Side], turns: int) -> list[Run]:
 
 def _run(reports: Sequence[Report], used_s: float) -> Run:
     sent = sum(report.result.sent for report in reports)
-    drains = [report.drain.rate_per_s or 0.0 for report in reports if report.drain]
-    drains = [rate_per_s for rate_per_s in drains if rate_per_s]  # too short to be measured
+    # Without those that were too short to be measured.
+    drains = [rate for report in reports if report.drain and (rate := report.drain.rate_per_s)]
     return Run(
         drain_per_s=statistics.fmean(drains) if drains else 0.0,
         requests_per_s=sent / sum(report.result.duration_s for report in reports),

@@ -118,11 +118,15 @@ async def _settle(
     if drain.stalled:
         differences.append(f"nothing was done for {stall_s:g} s, with {_left(drain.stats)}")
     if model is not None:
-        now = await control.get_json("/balances") or {}
+        stats, now = drain.stats, await control.get_json("/balances") or {}
         differences += ledgercheck.check_balances(result, balances, now)
-        differences += ledgercheck.check_total(
-            result.load.amount, (balances, before), (now, drain.stats)
-        )
+        if not drain.stalled:
+            # An unanswered request may be taken even now; so until nothing comes in between.
+            while stats["processed"] != (again := await read_stats(control))["processed"]:
+                stats, now = again, await control.get_json("/balances") or {}
+            differences += ledgercheck.check_total(
+                result.load.amount, (balances, before), (now, stats)
+            )
     if before["stage"] == 4:
         differences += ledgercheck.check_replied_balances(result, balances)
     return dataclasses.replace(

@@ -178,7 +178,7 @@ def test_garbage_says_what_it_saw_of_a_server_that_hangs_or_dies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = tmp_path / "garbage.json"
-    (listening,) = [socket.create_server(("127.0.0.1", 0))]
+    listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
 
     async def stats_of(connection: Connection) -> dict[str, int]:

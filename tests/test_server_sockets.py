@@ -202,7 +202,7 @@ async def test_a_request_that_comes_as_the_idle_time_ends_is_answered(
                 assert (await client.response()).status == 200
 
 
-async def test_an_empty_line_that_comes_as_the_idle_time_ends_buys_a_header_timeout(
+async def test_an_empty_line_that_comes_as_the_idle_time_ends_buys_a_header_timeout_at_most(
     mock_clock: MockClock,
 ) -> None:
     async with listening(idle_timeout=1.0, header_timeout=0.5) as server:

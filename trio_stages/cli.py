@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return 0
-        print(f"trio_stages: cannot write to stdout: {error.strerror}", file=sys.stderr)
+        print(f"trio_stages: {error}", file=sys.stderr)
         return FAILED
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .timeouts import Timeouts
     from .turns import Turns
 
-# Small beside memory.LARGE_BYTES: what is kept of it does not add up in the heap.
+# Small beside memory.MMAP_FROM_BYTES: what is kept of it does not add up in the heap.
 RECEIVE_BYTES = 16_384
 # The write timeout is for so much of a reply; a longer one has as long again for each further part.
 WRITE_TIMEOUT_BYTES = 1_048_576
@@ -262,6 +262,7 @@ class Connection:
             request = reader.next_request()
         except Refused as refused:
             self._left, request = refused.reply, None
+            self._nothing_owed()
         if request is not None:
             head = request.head
             answer: Answer | bytes = self._answer(request)
@@ -274,6 +275,8 @@ class Connection:
             else:
                 self._nothing_owed()
                 self._left = Begun(request, answer)
+        elif not reader.idle:
+            self._nothing_owed()  # as far as the idle timeout goes
         self._read = True
         return False
 
@@ -323,7 +326,7 @@ class Connection:
                     await self._stream.send_all(replies.CONTINUE)
             if reader.at_eof:
                 return None
-            if self._owed is None:  # what came with the connection, or just in time, is no request
+            if self._owed is None:  # only empty lines came, with the accept or just in time
                 self._expect(HEAD)
             if self._tcp is None or not reader.idle:
                 data = await self._stream.receive_some(RECEIVE_BYTES)

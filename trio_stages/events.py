@@ -35,9 +35,9 @@ class Event(BaseModel):
 # What model_validate_json calls, without the looking for options that it does for each event.
 _validate = Event.__pydantic_validator__.validate_json
 
-# An error of pydantic's has the input with it, as Python objects, for each fault anew: for a body
-# of 1 MB, all of it empty lists, that took half a second, and the loop with it. A larger body than
-# this goes through a validator of whose faults only the place remains.
+# For each fault pydantic makes Python objects of the whole input: 1 MB of empty lists froze the
+# loop for half a second. Larger bodies than this go through a validator that tells which member is
+# wrong, and no more.
 LARGE_BYTES = 16_384
 _WRONG, _MISSING = object(), object()
 _SHOULD_BE = {

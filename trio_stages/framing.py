@@ -84,7 +84,7 @@ class RequestReader:
 
     @property
     def idle(self) -> bool:
-        """Nothing has come since the last request: ``phase is IDLE``, asked once for each."""
+        """Nothing has come since the last request: ``phase is IDLE``, at less cost."""
         return not (self._arrived or self._buffer or self._head)
 
     @property

@@ -78,7 +78,12 @@ class JobLog:
         )
 
     async def report_throughput(self) -> None:
-        """Log jobs/s, and average wait and hold, every two seconds with jobs, until cancelled."""
+        """Log jobs/s, and average wait and hold, every two seconds with jobs, until cancelled.
+
+        Returns at once where nobody would read it.
+        """
+        if not log.isEnabledFor(logging.INFO):
+            return
         processed, lock = 0, self._times.statistics()
         async with aclosing(periodic(THROUGHPUT_PERIOD_S)) as ticks:
             async for _, elapsed_s in ticks:

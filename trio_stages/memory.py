@@ -15,11 +15,10 @@ from contextlib import suppress
 GARBAGE_THRESHOLD = 50_000
 # A buffer of this size goes back to the system when it is freed. That is glibc's habit too, until
 # the first time: from then on it keeps such buffers in the heap, where small neighbours pin them.
-# After 900 unfinished bodies of 1 MB the process stayed at 1,270 MB; so it comes back to 70. But
-# each such buffer is two calls of the kernel and a page fault, and whenever a thread wakes the
-# loop, Trio reads into 64 KiB, twice. These shall come from the heap: where it had no hole for
-# them, each job in a thread paid for that. So, a little more than these.
-LARGE_BYTES = 66_000
+# After 900 unfinished bodies of 1 MB the process stayed at 1,270 MB; so it comes back to 70. With a
+# smaller figure each job in a thread would cost more: whenever a thread wakes the loop, Trio reads
+# into 64 KiB, twice, and a large buffer is two calls of the kernel and a page fault.
+MMAP_FROM_BYTES = 66_000
 _M_MMAP_THRESHOLD = -3  # <malloc.h>
 
 
@@ -27,4 +26,4 @@ def configure_memory() -> None:
     """Set both for the process; what is not glibc keeps its own ways."""
     gc.set_threshold(GARBAGE_THRESHOLD)
     with suppress(AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, MMAP_FROM_BYTES)

@@ -7,7 +7,7 @@ Rules:
 2. No counter here is a lock that workers wait for. Each worker has a histogram of its own; they are
    added up on reading. ``+=`` is not atomic, neither by the language (a thread may lose the GIL
    between the read and the write) nor on a free-threaded build, so each still has its lock; but
-   recording is an append without it, and who counts is waited for by no other writer.
+   recording is an append without it; one in 129 takes it to count them, and no other worker waits.
 3. Rendering takes milliseconds, so it happens in a thread, at most once a second; who asks in
    between gets the same text.
 

@@ -150,7 +150,7 @@ OPTIONS = (
     Option("header_timeout", _seconds, "s for a whole request head", 3),
     Option("body_timeout", _seconds, "s for a whole request body", 3),
     Option("idle_timeout", _seconds, "s between two requests of a connection", 3),
-    Option("write_timeout", _seconds, "s until a reply, or each MiB of it, is taken", 3),
+    Option("write_timeout", _seconds, "s for a client to take a reply, for each MiB of it", 3),
     Option("max_header_bytes", _positive, "longest request head", 3),
     Option("max_body_bytes", _positive, "longest request body", 3),
     Option("no_fast_path", _flag, "let h11 read every head, those too that it has read before", 3),

@@ -41,10 +41,12 @@ GIVE_UP_S = 2.0
 # Between a drain's deadline, when what is left is cancelled and counted, and giving up on threads
 # that do not return even then.
 DRAIN_MARGIN_S = 0.5
-# And how much later the process ends whose loop is stuck, for a log that nobody reads perhaps.
+# Added to these when the loop itself is stuck, for instance in writing to a log that nobody reads;
+# and how long the last words may be stuck in turn.
 STUCK_S = 1.0
-# What the kernel may keep for a client that does not read. Left to itself it takes megabytes, and
-# the write timeout begins when these are full. At a distance of 100 ms this lets 1.3 MB/s through.
+# What the kernel may keep (Linux: twice that) for a client that does not read. Left to itself it
+# takes megabytes, and the write timeout begins when these are full. At a distance of 100 ms this
+# lets 1.3 MB/s through.
 SEND_BUFFER_BYTES = 131_072
 
 OK, FAILED, USAGE, ABANDONED = range(4)
@@ -79,7 +81,11 @@ def run_stage(serve: Serve, settings: Settings) -> int:
         where = f"{settings.host} port {settings.port}"
         print(f"trio_stages: cannot listen on {where}: {error.strerror}", file=sys.stderr)
         return FAILED
-    last_words = _LastWords(Telemetry(settings))
+    try:
+        last_words = _LastWords(Telemetry(settings))
+    except RuntimeError as error:
+        print(f"trio_stages: {error}", file=sys.stderr)
+        return FAILED
     crashed = False
     try:
         with listener:
@@ -123,22 +129,26 @@ async def _serve(serve: Serve, listening: socket.socket, last_words: _LastWords)
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
         start = partial(serve, listener, telemetry)
     stop_gracefully: Callable[[], None] | None = None
+    signals = 0
     with trio.CancelScope() as scope:
 
         def stop() -> object:
             nonlocal stop_gracefully
             gc.disable()  # nothing comes any more: what there is goes without being searched
-            if stop_gracefully is None:
+            begin, stop_gracefully = stop_gracefully, None  # a second signal has no patience left
+            if begin is None:
                 last_words.due_in(GIVE_UP_S)
                 scope.cancel()
                 return None
             last_words.due_in(telemetry.settings.drain_timeout + DRAIN_MARGIN_S)
-            stop_gracefully()
-            stop_gracefully = None  # a second signal has no patience left
+            begin()
             return GRACEFULLY
 
         def received() -> None:
-            drain_s = 0.0 if stop_gracefully is None else telemetry.settings.drain_timeout
+            nonlocal signals
+            signals += 1
+            is_graceful = signals == 1 and stop_gracefully is not None
+            drain_s = telemetry.settings.drain_timeout if is_graceful else 0.0
             last_words.due_in(drain_s + GIVE_UP_S + STUCK_S)
 
         with stop_on_signals(stop, received):
@@ -194,11 +204,19 @@ class _LastWords:
         return ABANDONED if ledger.statistics().abandoned else OK
 
     def _give_up(self) -> None:
-        status = FAILED
+        status, said = FAILED, threading.Event()
+
+        def leave_unsaid() -> None:
+            if not said.wait(STUCK_S):
+                os._exit(FAILED)
+
         try:
+            with suppress(RuntimeError):  # no thread left
+                threading.Thread(target=leave_unsaid, daemon=True).start()
             status = self.say()
             _complain("gave up a thread that still ran after the stop")
         finally:
+            said.set()
             os._exit(status)
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
@@ -45,6 +45,7 @@ class _Stopper:
         self.blocking = False
         self.was_called = False
         self.cancelled = False  # everything
+        self._acting = False
         # Signals that nobody has acted upon yet. A deque, for a handler may interrupt another.
         self._pending: deque[int] = deque()
         self._token = trio.lowlevel.current_trio_token()
@@ -53,7 +54,7 @@ class _Stopper:
         self.was_called = True
         self._received()
         self._pending.append(signum)
-        if not self.blocking:
+        if self._acting or not self.blocking:
             self._token.run_sync_soon(self.act)
             return
         self.act()
@@ -62,11 +63,16 @@ class _Stopper:
             raise _BrokenOff
 
     def act(self) -> None:
-        """Stop, once for each signal."""
-        with suppress(IndexError):
+        """Stop, once for each signal; one stop at a time."""
+        self._acting = True
+        try:
             while True:
                 self._pending.pop()
                 self.cancelled |= self._stop() is not GRACEFULLY
+        except IndexError:
+            pass
+        finally:
+            self._acting = False
 
 
 _current: _Stopper | None = None

@@ -114,7 +114,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         try:
             data = self.socket.recv(self._room)
         except BlockingIOError:
-            # At an end there would be that; so it was an earlier connection's, of the same number.
+            # At an end there would be b"": that was an earlier connection's, of the same number.
             self.may_read = self._end_is_near = False
             return None
         except OSError as error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # The trade, under a flood over 200 connections (docs/starvation.md): 16 a turn leave the workers of
-# stage 8 73 % of their rate, 2 leave 82 %, 1 leaves 86 %, and refusals pay for it.
+# stage 9 73 % of their rate, 2 leave 84 %, 1 leaves 85 %, and refusals pay for it.
 REQUESTS_A_TURN = 2
 # With nobody to starve. A turn costs as much as a few requests, whatever is done in it.
 REQUESTS_A_FREE_TURN = 64
