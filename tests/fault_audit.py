@@ -127,8 +127,13 @@ def open_descriptors() -> int:
 
 
 def busy_threads() -> set[threading.Thread]:
-    """All threads but those of Trio's that wait for work."""
-    return {thread for thread in threading.enumerate() if not thread.name.startswith("Trio thread")}
+    """All threads but those of Trio's that wait for work.
+
+    And but a dummy's, which stands for one that ``threading`` has not started, even when that is
+    over: the last words' own, and these are waited for.
+    """
+    idle = ("Trio thread", "Dummy-")
+    return {thread for thread in threading.enumerate() if not thread.name.startswith(idle)}
 
 
 # The audit

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -147,6 +148,15 @@ def test_a_stop_amid_a_flood(
         assert final["accepted"] > 0
     if abandons is not None:
         assert bool(final["abandoned"]) is abandons
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+@pytest.mark.parametrize("stage", [1, 2, 5])
+def test_it_is_one_thread(stage: int) -> None:
+    with spawned(stage) as process:
+        exchange(process.port, request(close=True))
+        status = Path(f"/proc/{process.process.pid}/status").read_text()
+        assert "\nThreads:\t1\n" in status
 
 
 def test_a_graceful_stop_of_a_loop_that_computes_loses_nothing() -> None:

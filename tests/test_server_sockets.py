@@ -202,6 +202,22 @@ async def test_a_request_that_comes_as_the_idle_time_ends_is_answered(
                 assert (await client.response()).status == 200
 
 
+async def test_half_a_head_that_comes_as_the_idle_time_ends_has_the_time_of_a_head(
+    mock_clock: MockClock,
+) -> None:
+    async with listening(idle_timeout=1.0) as server:
+        for _ in range(10):
+            async with await server.connect() as client:
+                await client.send(HEALTH)
+                assert (await client.response()).status == 200
+                await wait_all_tasks_blocked()
+                send_in_this_step(client, HEALTH[:10])
+                mock_clock.jump(1.0)
+                await wait_all_tasks_blocked(0.01)
+                await client.send(HEALTH[10:])
+                assert (await client.response()).status == 200
+
+
 async def test_an_empty_line_that_comes_as_the_idle_time_ends_buys_a_header_timeout_at_most(
     mock_clock: MockClock,
 ) -> None:

@@ -2,8 +2,8 @@
 
 Two lines on stdout, an exit status, and a promise: the process ends in time even if one of its
 threads never does. Structured concurrency alone cannot promise that: a nursery waits for its
-threads. So a thread of its own is told of each stop, and if the process has not ended in time, it
-seals the ledger, so that nothing is applied behind our back, and leaves.
+threads. So the first stop starts one more, which is told of each stop; and if the process has not
+ended in time, it seals the ledger, so that nothing is applied behind our back, and leaves.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 import time
+from _thread import start_new_thread
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -81,11 +82,7 @@ def run_stage(serve: Serve, settings: Settings) -> int:
         where = f"{settings.host} port {settings.port}"
         print(f"trio_stages: cannot listen on {where}: {error.strerror}", file=sys.stderr)
         return FAILED
-    try:
-        last_words = _LastWords(Telemetry(settings))
-    except RuntimeError as error:
-        print(f"trio_stages: {error}", file=sys.stderr)
-        return FAILED
+    last_words = _LastWords(Telemetry(settings))
     crashed = False
     try:
         with listener:
@@ -166,20 +163,34 @@ class _LastWords:
         self._once = threading.Lock()
         # When to leave; it may be told from a signal's handler, in the middle of telling it.
         self._dues_s: SimpleQueue[float | None] = SimpleQueue()
-        # From the start, for at a stop the machine may have no thread left.
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-        self._watcher.start()
+        self._is_watched = False
+        self._is_over = threading.Event()
 
     def due_in(self, timeout_s: float) -> None:
-        """Leave the process in ``timeout_s``, unless all is said, or it was due, before."""
+        """Leave the process in ``timeout_s``, unless all is said, or it was due, before.
+
+        May be called by a signal's handler.
+        """
         self._dues_s.put(time.monotonic() + timeout_s)
+        if not self._is_watched:
+            self._is_watched = True
+            # ``threading`` has a lock around this, and the handler may have interrupted its holder.
+            with suppress(RuntimeError):  # no thread left: then the stop has to come to its end
+                start_new_thread(self._watch, ())
 
     def call_off(self) -> None:
         """It need not leave any more; if it is just about to, wait for that."""
         self._dues_s.put(None)
-        self._watcher.join()
+        if self._is_watched:
+            self._is_over.wait()
 
     def _watch(self) -> None:
+        try:
+            self._leave_when_due()
+        finally:
+            self._is_over.set()
+
+    def _leave_when_due(self) -> None:
         due_s = math.inf
         while True:
             try:
