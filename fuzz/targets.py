@@ -178,6 +178,7 @@ def _their_event(body: bytes) -> dict[str, Any] | None:
     """What Python's own JSON and the contract make of the body."""
     try:
         members = json.loads(body.decode(), cls=_Decoder)
+        json.loads(body.decode())  # its C is stricter: no blank among the digits of a \u
     except (ValueError, RecursionError):
         return None
     if not isinstance(members, dict) or not {"user", "action", "amount"} <= members.keys():
