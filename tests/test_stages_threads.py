@@ -138,8 +138,9 @@ async def fastest_s(stage: int, bodies: list[bytes], **options: Any) -> float:
 
 async def test_four_threads_sleep_four_times_as_fast_as_one() -> None:
     bodies = [EVENT] * 24
-    work: dict[str, Any] = {"work_ms": 20, "offload": "thread"}
-    one_s = await fastest_s(6, bodies, workers=1, **work)
+    work: dict[str, Any] = {"work_ms": 60, "offload": "thread"}
+    # Each job is long beside what a busy machine adds to it.
+    one_s = await drained_s(6, bodies, workers=1, **work)
     four_s = await fastest_s(6, bodies, workers=4, **work)
     assert one_s > 3 * four_s
 
@@ -156,11 +157,11 @@ async def test_four_threads_burn_no_faster_than_one() -> None:
 async def test_in_threads_too_one_lock_is_the_limit_and_shards_are_not() -> None:
     """16 workers, 10 ms outside the lock and 10 ms inside: 100 jobs/s behind one, 800 without."""
     users = [f"user{number}" for number in range(16)]
-    bodies = [event(user, amount) for amount in (1, 2) for user in users]
+    bodies = [event(user, amount) for amount in (1, 2, 3, 4) for user in users]
     work: dict[str, Any] = {"work_ms": 10, "hold_ms": 10, "workers": 16, "offload": "thread"}
     one_lock_s = await drained_s(7, bodies, **work, state="mutex")
     a_lock_each_s = await fastest_s(8, bodies, **work, state="per-user")
-    assert one_lock_s >= 32 * 0.010
+    assert one_lock_s >= len(bodies) * 0.010
     assert one_lock_s > 2.5 * a_lock_each_s
 
 
