@@ -182,6 +182,16 @@ async def test_an_empty_line_is_no_way_around_the_header_timeout() -> None:
                 assert (await client.response()).status == 408
 
 
+@asynccontextmanager
+async def idling(server: TcpServer) -> AsyncIterator[Client]:
+    """A client that has been answered once, and whose idle time is running."""
+    async with await server.connect() as client:
+        await client.send(HEALTH)
+        assert (await client.response()).status == 200
+        await wait_all_tasks_blocked()
+        yield client
+
+
 def send_in_this_step(client: Client, data: bytes) -> None:
     assert isinstance(client.stream, trio.SocketStream)
     os.write(client.stream.socket.fileno(), data)
@@ -193,10 +203,7 @@ async def test_a_request_that_comes_as_the_idle_time_ends_is_answered(
     """Whether the loop looks at the clock or at the news first is a matter of chance."""
     async with listening(idle_timeout=1.0) as server:
         for _ in range(10):
-            async with await server.connect() as client:
-                await client.send(HEALTH)
-                assert (await client.response()).status == 200
-                await wait_all_tasks_blocked()
+            async with idling(server) as client:
                 send_in_this_step(client, HEALTH)
                 mock_clock.jump(1.0)
                 assert (await client.response()).status == 200
@@ -207,10 +214,7 @@ async def test_half_a_head_that_comes_as_the_idle_time_ends_has_the_time_of_a_he
 ) -> None:
     async with listening(idle_timeout=1.0) as server:
         for _ in range(10):
-            async with await server.connect() as client:
-                await client.send(HEALTH)
-                assert (await client.response()).status == 200
-                await wait_all_tasks_blocked()
+            async with idling(server) as client:
                 send_in_this_step(client, HEALTH[:10])
                 mock_clock.jump(1.0)
                 await wait_all_tasks_blocked(0.01)
@@ -223,10 +227,7 @@ async def test_an_empty_line_that_comes_as_the_idle_time_ends_buys_a_header_time
 ) -> None:
     async with listening(idle_timeout=1.0, header_timeout=0.5) as server:
         for _ in range(10):
-            async with await server.connect() as client:
-                await client.send(HEALTH)
-                assert (await client.response()).status == 200
-                await wait_all_tasks_blocked()
+            async with idling(server) as client:
                 send_in_this_step(client, b"\r\n")
                 mock_clock.jump(1.0)
                 await wait_all_tasks_blocked(0.01)
