@@ -231,6 +231,7 @@ def test_sweeps_are_read_back(tmp_path: Path) -> None:
     weighed.points[1].figures["g"] = 7.0  # where there was too little to weigh, there is no figure
     drawn = scale.page([bent, sweep(5, 6), weighed], {})
     assert [figure.svg.count("<svg") for figure in drawn.figures] == [1, 1, 1]
+    assert not any("mathdefault" in figure.svg for figure in drawn.figures)  # TeX, not a number
     assert "10: 5.0 f, 7.0 g" in drawn.figures[2].alt
     file.write_text("[]", "utf-8")
     with pytest.raises(ClientError, match="no results"):

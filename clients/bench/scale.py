@@ -170,6 +170,7 @@ def _curve(axes: Axes, sweep: Sweep, name: str) -> None:
     axes.set_xscale("log")
     if max(values) > LINEAR * min(values) > 0:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: _short(round(value)))
     else:
         axes.set_ylim(0, HEADROOM * max(values + model))
     axes.set_xticks(at, [_short(count) for count in at])
