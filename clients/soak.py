@@ -1,7 +1,7 @@
 """``python -m clients.soak [NAME …]``: what slow clients and many connections do to the last stage.
 
 Each experiment starts a server of its own and claims something of it. Exit status 1 if a claim does
-not hold, or an experiment comes to nothing. All of them take some ten minutes; ``--quick`` is a
+not hold, or an experiment comes to nothing. All of them take a quarter of an hour; ``--quick`` is a
 minute of smaller ones. Linux only: the server's memory, descriptors and CPU time are read in /proc.
 
 - ``slow``         300 slow connections of four kinds, and a good client beside them

@@ -6,16 +6,18 @@ import importlib
 import importlib.util
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from trio_stages import cli
+from trio_stages import cli, replies
 from trio_stages.compare.costs import Costs
 from trio_stages.compare.results import CompareResults
 from trio_stages.ladder import LADDER, STAGES, Stage
 from trio_stages.model import predicted_accepted, service_rate_per_s
-from trio_stages.options import Settings, parse_settings
+from trio_stages.options import LAST_STAGE, OPTIONS, Settings, parse_settings
+from trio_stages.telemetry import Telemetry
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -167,6 +169,46 @@ def test_the_front_page_has_every_page_with_its_pain() -> None:
             continue
         row = f"| [{stage.number}](stages/{page_of(stage).name}) | {stage.pain} | {stage.idea} |"
         assert row in text
+
+
+def test_the_interface_has_every_option() -> None:
+    heading = "| option | default | stages | what it is |"
+    rows = {row[0]: row[1:3] for row in rows_of("../interface.md", 4, heading)}
+    assert [*rows] == [f"`{option.flag}`" for option in OPTIONS]
+    stages = {(1, LAST_STAGE): "all", (4, 4): "4", (10, LAST_STAGE): "10"}
+    of_settings = {each.name: each.default for each in fields(Settings)}
+    for option in OPTIONS:
+        default, of = rows[f"`{option.flag}`"]
+        assert of == stages.get(
+            (option.first_stage, option.last_stage), f"{option.first_stage} and up"
+        )
+        if default != "by stage" and option.name != "shards":
+            expected = of_settings[option.name]
+            text = f"{expected:g}" if isinstance(expected, float) else str(expected)
+            assert default == ("" if expected is False else text)
+
+
+def test_the_interface_has_the_defaults_of_every_stage() -> None:
+    heading = "| stage | `--work-ms` | `--hold-ms` | `--capacity` | `--workers` | `--state` |"
+    names = ("work_ms", "hold_ms", "capacity", "workers", "state")
+    rows = rows_of("../interface.md", 6, heading)
+    for stages, *defaults in rows:
+        first, _, last = stages.partition(" to ")
+        for number in range(int(first), int(last or first) + 1):
+            of = STAGES[number].load().DEFAULTS
+            shown = [f"{of[name]:g}" if name.endswith("_ms") else str(of[name]) for name in of]
+            assert dict(zip(names, defaults, strict=True)) == dict.fromkeys(names, "") | dict(
+                zip(of, shown, strict=True)
+            )
+    assert rows[-1][0].endswith(str(LADDER[-1].number))
+
+
+def test_the_interface_has_every_reason_and_every_figure() -> None:
+    text = (DOCS / "interface.md").read_text("utf-8")
+    told = [each for each in vars(replies).values() if isinstance(each, replies.Reply)]
+    reasons = {each.reason for each in told} - {""} | {"server_busy", "shutting_down"}
+    figures = Telemetry(Settings(stage=10)).stats()
+    assert [word for word in (*reasons, "invalid_json", *figures) if f"`{word}`" not in text] == []
 
 
 def rows_of(page: str, columns: int, heading: str) -> list[list[str]]:

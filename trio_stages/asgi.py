@@ -1,8 +1,8 @@
 """The same stages under Hypercorn: an ASGI application whose lifespan is the stage.
 
-``python -m trio_stages 10 --server hypercorn`` hosts it with our own signal handling, for
-Hypercorn's would lose what is queued; ``hypercorn -k trio trio_stages.asgi:app`` takes the stage
-from ``TRIO_STAGES_STAGE`` and its options from the environment.
+``python -m trio_stages 10 --server hypercorn`` hosts it with our own signal handling, final line
+and exit status; ``hypercorn -k trio trio_stages.asgi:app`` has its own, and takes the stage from
+``TRIO_STAGES_STAGE`` and its options from the environment.
 
 The stage runs in the lifespan's task and believes that it serves a listener: ``Gateway`` takes the
 listener's place, gets the stage's ``respond``, and every ASGI request goes through it. What the

@@ -36,7 +36,7 @@ class Event(BaseModel):
 _validate = Event.__pydantic_validator__.validate_json
 
 # For each fault pydantic makes Python objects of the whole input: 1 MB of empty lists froze the
-# loop for a third of a second. Larger bodies than this go through a validator that tells which
+# loop for a sixth of a second. Larger bodies than this go through a validator that tells which
 # member is wrong, and no more.
 LARGE_BYTES = 16_384
 _WRONG, _MISSING = object(), object()

@@ -178,7 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "what", nargs="*", metavar="N|NAME", help="stages or experiments (default: all)"
     )
-    parser.add_argument("--quick", action="store_true", help="under 3 minutes, not 15")
+    parser.add_argument("--quick", action="store_true", help="under 3 minutes, not 10")
     parser.add_argument("--list", action="store_true", help="print the experiments, run none")
     parser.add_argument("--verbose", action="store_true", help="tracebacks of what could not run")
     parser.add_argument("--out", type=Path, default=OUTPUT, metavar="DIRECTORY")

@@ -150,7 +150,8 @@ async def decompose(bench: Bench) -> Findings:
         f"**{first.factor:.2f}×** in accepted; as the last of the five changes "
         f"**{last.factor:.2f}×**, which is {last.percent:.0f} % of the {whole:.1f}× (in the mean "
         f"of all orders {fair['state']:.0f} %). The longer queue alone bought "
-        f"{of(forward, 'capacity').factor:.1f}×, {fair['capacity']:.0f} %. In jobs per second "
+        f"{of(forward, 'capacity').factor:.1f}×, {of(forward, 'capacity').percent:.0f} % (in the "
+        f"mean of all orders {fair['capacity']:.0f} %). In jobs per second "
         f"sharding bought {' to '.join(bought)}×, the queue nothing."
     )
 
