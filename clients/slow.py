@@ -20,6 +20,7 @@ from .http import Connection, NoReply, Target, connect
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 # What a dripping client says, a byte at a time, over and over: a head that never ends.
 DRIP = b"POST / HTTP/1.1\r\nHost: slow\r\n" + b"X-Slow: drip\r\n" * 1000
@@ -95,7 +96,12 @@ class _GoodClient:
 
 
 async def observe(
-    url: str, connections: int, *, timeout_s: float = 2.0, drip_s: float | None = None
+    url: str,
+    connections: int,
+    *,
+    timeout_s: float = 2.0,
+    drip_s: float | None = None,
+    before_they_leave: Callable[[], object] = lambda: None,
 ) -> Observation:
     """Open silent connections, send a good request, close the silent ones, and time the replies.
 
@@ -104,6 +110,7 @@ async def observe(
         connections: how many silent ones.
         timeout_s: how long the good client waits, each time.
         drip_s: the silent ones send a byte every so many seconds; None: nothing at all.
+        before_they_leave: called while all of them are still there.
 
     Raises:
         ClientError: the server is not there, or dropped the good client.
@@ -118,6 +125,7 @@ async def observe(
             nursery.start_soon(good.run)
             beside_ms = await good.answered(started, timeout_s)
             beside = good.status
+            before_they_leave()
             silent.cancel_scope.cancel()
         left = trio.current_time()
         if beside_ms is not None:

@@ -102,7 +102,7 @@ def fair_shares(values: Mapping[Taken, float], steps: Sequence[str]) -> dict[str
 
 
 async def decompose(bench: Bench) -> Findings:
-    """All 32 combinations in virtual time, the document's order and its reverse over sockets."""
+    """All 32 combinations in virtual time, and the document's order over sockets."""
     subsets = [
         frozenset(taken) for size in range(len(STEPS) + 1) for taken in combinations(STEPS, size)
     ]
@@ -110,17 +110,13 @@ async def decompose(bench: Bench) -> Findings:
     accepted = {t: float(each.accepted) for t, each in zip(subsets, simulated, strict=True)}
     rates = {t: each.busy_per_s for t, each in zip(subsets, simulated, strict=True)}
     backwards = STEPS[::-1]
-    orders = [STEPS] if bench.quick else [STEPS, backwards]
     real_accepted: dict[Taken, float] = {}
     real_rates: dict[Taken, float] = {}
-    for order in orders:
-        for number in range(len(order) + 1):
-            taken = frozenset(order[:number])
-            if taken in real_accepted:
-                continue
-            flooded = await measured(bench, settings_after(taken))
-            real_accepted[taken] = float(flooded.result.accepted)
-            real_rates[taken] = flooded.drain_per_s
+    for number in range(len(STEPS) + 1):
+        taken = frozenset(STEPS[:number])
+        flooded = await measured(bench, settings_after(taken))
+        real_accepted[taken] = float(flooded.result.accepted)
+        real_rates[taken] = flooded.drain_per_s
 
     forward, reverse = shares_in_order(accepted, STEPS), shares_in_order(accepted, backwards)
     fair, fair_rate = fair_shares(accepted, STEPS), fair_shares(rates, STEPS)
@@ -142,17 +138,22 @@ async def decompose(bench: Bench) -> Findings:
 
     last, first = of(forward, "state"), of(reverse, "state")
     rate_last, rate_first = of(rate_forward, "state"), of(rate_reverse, "state")
-    sums = [sum(share.percent for share in each) for each in (forward, reverse, real)]
-    sums.append(sum(fair.values()))
+    inside = {
+        (row.state, row.capacity, row.work_ms): row for row in published.CONTROLLED if row.inside
+    }
+    first_row, mutex = inside["mutex", 100, 100], inside["mutex", 1000, 10]
+    last_row = inside["sharded", 1000, 10]
     bought = sorted({f"{share.factor:.2f}" for share in (rate_first, rate_last)}, key=float)
     alone = (
-        f"Sharding by itself, with everything else as stage 7 has it, bought "
+        f"In virtual time: sharding by itself, with everything else as stage 7 has it, bought "
         f"**{first.factor:.2f}×** in accepted; as the last of the five changes "
         f"**{last.factor:.2f}×**, which is {last.percent:.0f} % of the {whole:.1f}× (in the mean "
         f"of all orders {fair['state']:.0f} %). The longer queue alone bought "
         f"{of(forward, 'capacity').factor:.1f}×, {of(forward, 'capacity').percent:.0f} % (in the "
         f"mean of all orders {fair['capacity']:.0f} %). In jobs per second "
-        f"sharding bought {' to '.join(bought)}×, the queue nothing."
+        f"sharding bought {' to '.join(bought)}×, the queue nothing. Over sockets, taken last: "
+        f"{of(real, 'state').factor:.2f}× in accepted, {of(real_rate, 'state').factor:.2f}× in "
+        "jobs per second, for there a hold of 1 ms is longer than it is set, and one lock feels it."
     )
 
     def table(title: str, column: Callable[[str], tuple[float | None, ...]], unit: str) -> Table:
@@ -209,12 +210,13 @@ async def decompose(bench: Bench) -> Findings:
                 measured=known(real_whole),
                 virtual=known(whole),
                 digits=1,
+                note="the original's stage 8 holds outside of its lock; ours, and below, inside",
             ),
             Comparison(
                 quantity="of which sharding, taken last",
                 unit="×",
                 document="all of it",
-                original=1.0,
+                original=known(last_row.accepted / mutex.accepted),
                 measured=known(of(real, "state").factor),
                 virtual=known(last.factor),
                 digits=2,
@@ -222,7 +224,7 @@ async def decompose(bench: Bench) -> Findings:
             Comparison(
                 quantity="stage 8 ÷ stage 7, jobs/s",
                 unit="×",
-                original=known(1312 / 98),
+                original=known(last_row.drain_per_s / first_row.drain_per_s),
                 measured=known(real_rates[frozenset(STEPS)] / real_rates[frozenset()]),
                 virtual=known(rate_whole),
                 digits=1,
@@ -259,15 +261,10 @@ async def decompose(bench: Bench) -> Findings:
         ),
         verdicts=(
             judge(
-                "The 11× is there.",
-                9.5 <= whole <= 12.5,
+                "The 11× is there: 9.5 to 12.5×.",
+                9.5 <= whole <= 12.5 and 9.5 <= real_whole <= 12.5,
                 f"{whole:.1f}× in virtual time, {real_whole:.1f}× over sockets",
                 "document",
-            ),
-            judge(
-                "The decomposition adds up, in both orders, in the mean, and over sockets.",
-                all(abs(each - 100) < 1e-6 for each in sums),
-                ", ".join(f"{each:.6f} %" for each in sums),
             ),
             judge(
                 "DashMap (sharding) gave the 11×.",
@@ -290,11 +287,19 @@ async def decompose(bench: Bench) -> Findings:
                 f"{fair['users']:.2f} %",
             ),
             judge(
-                "In jobs/s sharding buys 1.45×, once everything else is as stage 8 has it.",
-                1.35 <= rate_last.factor <= 1.5,
-                f"{figure(rate_last.before)} → {figure(rate_last.after)} jobs/s in virtual time, "
+                "In virtual time sharding buys 1.4 to 1.5× in jobs/s, once everything else is as "
+                "stage 8 has it.",
+                1.4 <= rate_last.factor <= 1.5,
+                f"{figure(rate_last.before)} → {figure(rate_last.after)} jobs/s: "
+                f"{rate_last.factor:.2f}×",
+            ),
+            judge(
+                "Over sockets, too.",
+                1.4 <= of(real_rate, "state").factor <= 1.5,
                 f"{figure(of(real_rate, 'state').before)} → "
-                f"{figure(of(real_rate, 'state').after)} over sockets",
+                f"{figure(of(real_rate, 'state').after)} jobs/s: "
+                f"{of(real_rate, 'state').factor:.2f}×",
+                of=(of(real_rate, "state").factor,),
             ),
         ),
         notes=(alone,),

@@ -181,6 +181,7 @@ async def hot_key(bench: Bench) -> Findings:
                 measured[1.5].drain_per_s < 0.75 * measured[0.0].drain_per_s,
                 f"{figure(measured[0.0].drain_per_s)} jobs/s uniform, "
                 f"{figure(measured[1.5].drain_per_s)} at skew 1.5",
+                of=(measured[0.0].drain_per_s, measured[1.5].drain_per_s),
             ),
         ),
     )

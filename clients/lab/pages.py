@@ -27,7 +27,7 @@ MODES = {
     "real": "over real sockets",
     "virtual": "in virtual time",
     "both": "over real sockets and in virtual time",
-    "arithmetic": "by arithmetic alone",
+    "machine": "on this machine, without sockets",
 }
 
 
@@ -121,7 +121,7 @@ def _short(results: LabResults) -> Iterator[Block]:
         why = one.error or f"the ledger differs in {len(one.ledger)} places"
         yield f"**[{one.title}](#{one.id}) went wrong**: {why}."
     if not broken and results.experiments:
-        yield "All experiments ran, and every ledger agreed with its client's list."
+        yield "All experiments ran, and every ledger agreed with its client's counts."
     for whose, text in (
         ("document", "What the document says, and this run does not show:"),
         ("model", "What the model predicts, and this run does not show:"),

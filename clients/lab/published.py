@@ -78,4 +78,3 @@ SIZES = (
 )
 DRAIN_OF_100_000_S = 69.0
 SIZING_RULE = ((725, 0.5), (2900, 2.0))  # places, acceptable latency in seconds, at 1,450 jobs/s
-BYTES_PER_JOB = (100, 1000)  # "10 MB minimum … could be 50-100 MB" for 100,000

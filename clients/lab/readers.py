@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GROUP = "The controlled comparison"
 WORK_MS, HOLD_MS = 100.0, 10.0
 KINDS: tuple[tuple[str, str, Role], ...] = (
-    ("mutex", "mutex", "document"),
+    ("mutex", "mutex", "hold"),
     ("rwlock", "reader-writer lock", "virtual"),
 )
 

@@ -52,7 +52,7 @@ Kind = Literal[
     "bars",
 ]
 
-Mode = Literal["real", "virtual", "both", "arithmetic"]
+Mode = Literal["real", "virtual", "both", "machine"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

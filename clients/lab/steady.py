@@ -30,7 +30,7 @@ class Point(NamedTuple):
         offered: multiples of the capacity.
         goodput_per_s: jobs done.
         refused_share: of the requests.
-        delay_p50_s, delay_p99_s: in the queue.
+        delay_p99_s: in the queue.
         queued: jobs in the queue, on average, sampled.
         delay_s: in the queue, on average.
     """
@@ -38,7 +38,6 @@ class Point(NamedTuple):
     offered: float
     goodput_per_s: float
     refused_share: float
-    delay_p50_s: float
     delay_p99_s: float
     queued: float
     delay_s: float
@@ -67,17 +66,18 @@ class Point(NamedTuple):
             offered=offered,
             goodput_per_s=within(recording.completed_s) / (end_s - warm_s),
             refused_share=refused / (refused + accepted),
-            delay_p50_s=quantile(delays, 0.5),
             delay_p99_s=quantile(delays, 0.99),
             queued=fmean(depth),
             delay_s=fmean(delays),
         )
 
 
-def offered(load: float, arrivals: Arrivals, exponential: bool, jobs: int) -> Point:
+def offered(
+    load: float, arrivals: Arrivals, exponential: bool, jobs: int, places: int = CAPACITY
+) -> Point:
     """So many requests at a multiple of the capacity, in virtual time."""
     settings = settings_of(
-        8, workers=WORKERS, work_ms=JOB_MS, hold_ms=0.0, capacity=CAPACITY, state="per-user"
+        8, workers=WORKERS, work_ms=JOB_MS, hold_ms=0.0, capacity=places, state="per-user"
     )
     if exponential:
         settings = RandomTimes.of(settings, seed=7)

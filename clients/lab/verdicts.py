@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .results import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Source = Literal["document", "model", "ours"]
 
 
-def judge(claim: str, holds: bool | None, measured: str, source: Source = "ours") -> Verdict:
-    """A verdict on any condition; None: it could not be observed."""
+def judge(
+    claim: str,
+    holds: bool | None,
+    measured: str,
+    source: Source = "ours",
+    *,
+    of: Sequence[float] = (),
+) -> Verdict:
+    """A verdict on any condition.
+
+    Args:
+        claim: a sentence.
+        holds: None: it could not be observed.
+        measured: the figures, in words.
+        source: whose claim it is.
+        of: the figures that the condition compares; where one could not be had, nothing was
+            observed.
+    """
+    if not all(map(math.isfinite, of)):
+        holds = None
     return Verdict(claim=claim, holds=holds, measured=measured, source=source)
 
 
