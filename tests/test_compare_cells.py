@@ -15,7 +15,7 @@ import trio
 
 from trio_stages.cli import main
 from trio_stages.compare import command
-from trio_stages.compare.results import BROKEN, ENDED, HANG, START, STOP, Cell, Stamp
+from trio_stages.compare.results import BROKEN, ENDED, HANG, START, STOP, Cell, Stamp, version
 from trio_stages.compare.run import (
     AT_ONCE,
     Task,
@@ -25,7 +25,6 @@ from trio_stages.compare.run import (
     probe,
     report_of,
     run_cell,
-    version,
 )
 from trio_stages.compare.scenarios import scenarios
 
@@ -112,7 +111,8 @@ def test_a_thread_left_behind_works_on_a_closed_store(cells: Cells) -> None:
 
 def test_a_task_cancelled_before_it_begins(cells: Cells) -> None:
     assert cells["S9", "trio"].metrics["closed"] == 10
-    assert cells["S9", "classic"].metrics["closed"] == 0
+    mended = version(cells["S9", "classic"].python) >= (3, 13)
+    assert cells["S9", "classic"].metrics["closed"] == (10 if mended else 0)
 
 
 def test_idle_clients_stop_the_stop_since_3_12(cells: Cells) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from trio_stages.cli import main
 from trio_stages.compare import shells
+from trio_stages.compare.catalogue import SAMPLE
 from trio_stages.compare.lines import code_lines, shell_lines
-from trio_stages.compare.results import ENDED, Cell, CompareResults, Event, Stamp
-from trio_stages.compare.run import count_complaints, version, without_paths
+from trio_stages.compare.results import ENDED, Cell, CompareResults, Event, Stamp, version
+from trio_stages.compare.run import count_complaints, without_paths
 from trio_stages.compare.scenario import (
     COLUMNS,
     Fact,
@@ -70,7 +71,7 @@ def test_a_reader_is_told_what_and_why(scenario: Scenario) -> None:
 
 @each
 def test_what_a_cell_shows_is_asserted_or_counted(scenario: Scenario) -> None:
-    """No text without a metric; every metric that decides `wanted` is expected somewhere."""
+    """Every metric that decides `wanted` is expected somewhere."""
     names = [name for _, name, _, _ in string.Formatter().parse(scenario.shown) if name]
     assert len(names) == len(set(names))
     asserted = {name for expectation in scenario.expected for name in expectation.facts}
@@ -161,6 +162,48 @@ def test_a_label_is_held_to_its_cells(
     cells.append(cell("classic", wanted=classic))
     assert scenarios()[identity].label_follows(cells) is follows
     assert scenarios()[identity].label_follows(cells[:1]), "nothing to compare with"
+
+
+@pytest.mark.parametrize(
+    ("identity", "python", "modern", "follows"),
+    [
+        ("S2", "3.11.7", True, True),  # mended, or not yet broken, and known to be
+        ("S2", "3.11.7", False, False),
+        ("S2", "3.12.1", False, True),
+        ("S2", "3.12.1", True, False),
+        ("S12", "3.13.0", True, True),
+        ("S12", "3.12.1", True, False),
+    ],
+)
+def test_trio_better_says_on_which_pythons(
+    identity: str, python: str, modern: bool, follows: bool
+) -> None:
+    """So that a run on one Python alone is as good as one on all."""
+    cells = [cell("trio", python=python), cell("modern", python=python, wanted=modern)]
+    assert scenarios()[identity].label_follows(cells) is follows
+
+
+@each
+def test_a_label_is_what_the_registry_expects(scenario: Scenario) -> None:
+    better = [
+        scenario.expects_wanted("trio", python) and not scenario.expects_wanted("modern", python)
+        for python in PYTHONS
+    ]
+    if scenario.label is Label.TRIO_BETTER:
+        assert any(better)
+    elif scenario.label is Label.TRADE_OFF:
+        assert scenario.note, "who would want what the other does?"
+    elif scenario.label is Label.SAME:
+        assert not any(better)
+
+
+def test_what_the_registry_expects_is_what_the_committed_run_has_seen() -> None:
+    sample = CompareResults.load(SAMPLE)
+    assert {cell.scenario for cell in sample.cells} == set(scenarios())
+    for cell in sample.cells:
+        expected = scenarios()[cell.scenario].expects_wanted(cell.column, version(cell.python))
+        assert (cell.wanted, cell.agrees) == (expected, True), (cell.scenario, cell.column)
+        assert "?" not in cell.shown
 
 
 def test_results_survive_a_file(tmp_path: Path) -> None:

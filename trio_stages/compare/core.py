@@ -56,7 +56,7 @@ class Options:
     Attributes:
         workers: tasks that take jobs from the queue.
         capacity: places in the queue.
-        job_timeout_s: how long a job may take, its wait for the lock included.
+        job_timeout_s: how long a job may take once it has the lock.
         attempts: how often a job is tried that took too long.
         drain_s: how long a stop lets the workers go on; 0: a hard stop.
         port: 0 for any free one.
@@ -148,20 +148,20 @@ class Conversation:
     def feed(self, data: bytes) -> bytes:
         """Take what the client sent (``b""``: it has ended) and return what to send back."""
         self._core.feeds += 1
-        self._reader.feed(data)
         answer = b""
-        while not self.over:
-            try:
+        try:
+            request = self._reader.receive(data)
+            while request is not None:
+                reply = self._handle(request)
+                answer += reply.render(request.head)
+                if reply.close or not request.head.keep_alive:
+                    self.over = True
+                    return answer
                 request = self._reader.next_request()
-            except Refused as refused:
-                self.over = True
-                return answer + refused.reply.render(None)
-            if request is None:
-                self.over = self._reader.at_eof
-                break
-            reply = self._handle(request)
-            answer += reply.render(request.head)
-            self.over = reply.close or not request.head.keep_alive
+        except Refused as refused:
+            self.over = True
+            return answer + refused.reply.render(None)
+        self.over = self._reader.at_eof
         return answer
 
 

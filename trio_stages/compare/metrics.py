@@ -26,6 +26,7 @@ MEANING = {
     "after_close": "changes of the balance after the server had said that it was closed",
     "tasks_left": "tasks still running when the server said that it was closed",
     "threads_left": "jobs still running in threads at that moment",
+    "threads_behind": "jobs still running in threads when the server's main function returned",
     "locks_left": "locks still held at that moment",
     "quiesce_ms": "from the signal to stop until the server said that it was closed",
 }

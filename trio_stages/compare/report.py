@@ -30,11 +30,13 @@ INTRO = (
     "One event-ingest server over one sans-IO core, five times: on Trio, on asyncio as its "
     "documentation has it today (modern) and as most of it is written (classic), by someone who "
     "has been burnt (hardened), and with Trio's structure on asyncio's event loop (anyio). Every "
-    "verdict below was computed from this run; each cell was a process of its own with a hard "
-    "limit, so that a HANG is a result. What favours asyncio stands first."
+    "✓ and ✗ below was computed from this run, and is held to what the registry expects, and so is "
+    "every label but the trade-offs, which are a judgement; each cell was a process of its own "
+    "with a hard limit, so that a HANG is a result. What favours asyncio stands first."
 )
 CLAIMS = {
-    Label.TRIO_BETTER: "**Trio better**: Trio does what is wanted, modern asyncio does not.",
+    Label.TRIO_BETTER: "**Trio better**: Trio does what is wanted; modern asyncio does not, or not "
+    "on every Python from 3.11 on.",
     Label.ASYNCIO_BETTER: "**asyncio better**: modern or classic does what is wanted, "
     "Trio does not.",
     Label.TRADE_OFF: "**Trade-off**: each does what some would want.",
@@ -68,7 +70,8 @@ def page(
                 title="How long the shells are",
                 blocks=(
                     "What a column costs in code. The extra lines of the hardened shell are what "
-                    "the scenarios have asked for; each says which.",
+                    "the scenarios have asked for; each says which. Some are not asyncio's: it "
+                    "also survives what ends the other shells (S1, S1b).",
                     lengths(),
                 ),
             ),

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -172,3 +173,8 @@ def cell_from_json(data: Mapping[str, Any]) -> Cell:
             "differences": tuple(data["differences"]),
         }
     )
+
+
+def version(python: str) -> tuple[int, ...]:
+    """``3.13.0`` as numbers; what follows a release candidate's digits is left out."""
+    return tuple(int(part) for part in re.findall(r"\d+", python)[:3])

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .results import HANG, Cell, CompareResults, Event, Stamp
+from .results import HANG, Cell, CompareResults, Event, Stamp, version
 
 if TYPE_CHECKING:
     from .scenario import Scenario
@@ -244,11 +244,6 @@ def count_complaints(stderr: str) -> dict[str, int]:
         "destroyed_pending": stderr.count("was destroyed but it is pending"),
         "resource_warnings": stderr.count("ResourceWarning"),
     }
-
-
-def version(python: str) -> tuple[int, ...]:
-    """``3.13.0`` as numbers; what follows a release candidate's digits is left out."""
-    return tuple(int(part) for part in re.findall(r"\d+", python)[:3])
 
 
 def _environment(path: Path) -> dict[str, str]:

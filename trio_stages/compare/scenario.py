@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .results import version
+
 if TYPE_CHECKING:
     from .results import Cell, Metric
     from .trial import Trial
@@ -32,7 +34,7 @@ Version = tuple[int, ...]
 class Label(Enum):
     """Whom a scenario favours: Trio beside plain asyncio, without hardening."""
 
-    TRIO_BETTER = "Trio better"  #: Trio as wanted, modern asyncio not, on some interpreter
+    TRIO_BETTER = "Trio better"  #: Trio as wanted, modern asyncio not, on some interpreters
     ASYNCIO_BETTER = "asyncio better"  #: modern or classic asyncio as wanted, Trio not
     TRADE_OFF = "trade-off"  #: each does what some would want
     SAME = "the same"  #: Trio and modern asyncio alike on all; classic may have its own ways
@@ -213,6 +215,10 @@ class Scenario:
         wanted = {"outcome": Fact("=", "ended"), **self.wanted}
         return all(fact.holds(metrics.get(name)) for name, fact in wanted.items())
 
+    def expects_wanted(self, column: str, python: Version) -> bool:
+        """Whether the registry expects of this cell what its owner wants."""
+        return self.is_wanted({n: fact.value for n, fact in self.facts(column, python).items()})
+
     def column_module(self, column: str) -> Any:
         """The scenario's own module for a column, or the column's shell."""
         own = Path(__file__).parent / "scenarios" / self.name / f"{column}.py"
@@ -229,7 +235,8 @@ class Scenario:
     def label_follows(self, cells: Sequence[Cell]) -> bool:
         """Whether the label is what these cells of the scenario, all of one run, say.
 
-        A trade-off is a judgement, and always passes; so does what has not been run.
+        A trade-off is a judgement, and always passes; so does what has not been run, and "Trio
+        better" on an interpreter of which it is known that asyncio does as well there.
         """
         wanted = {(cell.python, cell.column): cell.wanted for cell in cells}
         pythons = {python for python, column in wanted if column == "trio"}
@@ -243,7 +250,12 @@ class Scenario:
         if not modern or self.label is Label.TRADE_OFF:
             return True
         if self.label is Label.TRIO_BETTER:
-            return any(trio and not asyncio for trio, asyncio in modern)
+            return all(
+                wanted[python, "trio"]
+                and wanted[python, "modern"] == self.expects_wanted("modern", version(python))
+                for python in pythons
+                if (python, "modern") in wanted
+            )
         if self.label is Label.ASYNCIO_BETTER:
             return any(asyncio and not trio for trio, asyncio, _ in pairs)
         return all(trio == asyncio for trio, asyncio in modern)

@@ -212,6 +212,7 @@ class Trial:
             self.metrics["ended_by"] = "return"
             self.metrics["raised"] = "nothing"
             self.metrics["exit_status"] = 0
+        self.metrics["threads_behind"] = self.core.recorder.open("thread")
         client.ended = True
         self.core.recorder.mark("server", "main has ended")
         beside.join(PATIENCE_S)

@@ -1,7 +1,7 @@
 """The operations on asyncio as it was written before 3.11: ``create_task``, ``gather``.
 
-What is imported is the same code as in ``modern``; where the two columns differ by a few per cent
-there, that is the noise of the measurement.
+What is imported is the same code as in ``modern``: where the two columns differ there, that is the
+noise of the measurement.
 """
 
 from __future__ import annotations

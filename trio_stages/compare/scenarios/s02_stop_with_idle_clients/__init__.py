@@ -28,7 +28,7 @@ def run(trial: Trial) -> None:
 SCENARIO = Scenario(
     id="S2",
     module=__name__,
-    title=f"SIGTERM with {CLIENTS} idle keep-alive connections",
+    title=f"SIGTERM with {CLIENTS} idle keep-alive connections, served as documented",
     done=(
         f"{CLIENTS} clients have each been answered once and keep their connection open, as "
         "browsers and connection pools do. Then the server is told to stop. Modern and classic "

@@ -53,7 +53,8 @@ SCENARIO = Scenario(
     why=(
         "A timeout releases the lock; a thread cannot be cancelled. If the lock is released while "
         "the thread works on, the next job reads a balance that is about to be overwritten: an "
-        "update is lost, no error is raised, and the lock looks right in every review."
+        "update is lost, nothing says so (the only error is the timeout's own), and the lock looks "
+        "right in every review."
     ),
     label=Label.TRIO_BETTER,
     links=(
@@ -77,6 +78,8 @@ SCENARIO = Scenario(
     exhibit=("process",),
     note=(
         "The cure in asyncio is a helper that does not return before the thread has, cancelled or "
-        "not (`in_thread` in the hardened shell), used everywhere instead of `to_thread`."
+        "not (`in_thread` in the hardened shell), used everywhere instead of `to_thread`. In Trio "
+        "the timeout has no effect on a thread that has begun: none is raised, and the job counts "
+        "as done; the mark in the picture is when it was due."
     ),
 )

@@ -69,7 +69,8 @@ SCENARIO = Scenario(
     note=(
         "Waiting for the thread, as the hardened shell does, is not enough: it still reports a "
         "timeout for a job that was applied. Trio returns the thread's result, for the timeout "
-        "came too late to stop anything. The cure in every column is a key that makes the effect "
-        "idempotent, such as the ladder's ledger."
+        "came too late to stop anything; without the line with the timeout the hardened shell "
+        "would do the same. The cure in every column is a key that makes the effect idempotent, "
+        "such as the ladder's ledger."
     ),
 )

@@ -64,7 +64,9 @@ SCENARIO = Scenario(
     run=run,
     exhibit=("process",),
     note=(
-        "asyncio has closed in a millisecond, Trio when the thread has ended (`quiesce_ms`). Each "
-        "can have the other's: the shield loop of the hardened shell, and S5b."
+        "asyncio has closed its store in a millisecond, Trio when the thread has ended "
+        "(`quiesce_ms`). Each can have the other's: the shield loop of the hardened shell, and "
+        "S5b. The process ends with the thread in both: `asyncio.run` waits for it after all, when "
+        "everything is closed."
     ),
 )

@@ -1,4 +1,4 @@
-"""asyncio: abandoning is what happens."""
+"""asyncio: abandoning is what happens, until `asyncio.run` ends."""
 
 from __future__ import annotations
 

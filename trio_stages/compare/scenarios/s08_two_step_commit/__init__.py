@@ -67,6 +67,8 @@ SCENARIO = Scenario(
     run=run,
     note=(
         "Trio's shield keeps the task inside. `asyncio.shield` lets the caller go and leaves the "
-        "commit behind as a task of its own, which the end of `asyncio.run` cancels."
+        "commit behind as a task of its own, which the end of `asyncio.run` cancels. The cure, "
+        "where the server's TaskGroup is at hand: `shield(group.create_task(commit()))`, for then "
+        "the group waits for it before the store is closed."
     ),
 )

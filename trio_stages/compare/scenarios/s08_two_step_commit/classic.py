@@ -19,4 +19,5 @@ async def process(core: Core, lock: Traced, job: Job) -> None:
         await loop.run_in_executor(None, core.journal, job)
         await loop.run_in_executor(None, core.apply, job)
 
-    await asyncio.shield(commit())
+    commit_task = asyncio.create_task(commit())
+    await asyncio.shield(commit_task)

@@ -18,4 +18,5 @@ async def process(core: Core, lock: Traced, job: Job) -> None:
         await asyncio.to_thread(core.journal, job)
         await asyncio.to_thread(core.apply, job)
 
-    await asyncio.shield(commit())
+    commit_task = asyncio.create_task(commit())
+    await asyncio.shield(commit_task)

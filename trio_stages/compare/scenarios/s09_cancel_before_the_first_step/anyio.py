@@ -12,18 +12,21 @@ from trio_stages.compare.shells.anyio import connection
 from trio_stages.jobs import Job
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from trio_stages.compare.core import Core
 
 
-async def run(core: Core, accepted: list[socket.socket], observe: Callable[[], None]) -> None:
+async def run(core: Core, burst: Callable[[int], int], observe: Callable[[], None]) -> None:
     """Give each connection a task, cancel them all, and look what the clients see."""
     jobs, unused = anyio.create_memory_object_stream[Job](core.options.capacity)
-    streams = [await anyio.abc.SocketStream.from_socket(sock) for sock in accepted]
+    several = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    listener = several.listeners[0]
+    assert isinstance(listener, anyio.abc.SocketListener)
+    clients = burst(several.extra(anyio.abc.SocketAttribute.local_port))
     with core.store, jobs, unused:
-        async with anyio.create_task_group() as group:
+        async with several, anyio.create_task_group() as group:
+            streams = [await listener.accept() for _ in range(clients)]
             for stream in streams:
                 group.start_soon(connection, core, jobs, stream)
             core.recorder.event("cancel", "server", "all at once")
@@ -31,6 +34,6 @@ async def run(core: Core, accepted: list[socket.socket], observe: Callable[[], N
         await anyio.to_thread.run_sync(observe)
 
 
-def main(core: Core, accepted: list[socket.socket], observe: Callable[[], None]) -> None:
+def main(core: Core, burst: Callable[[int], int], observe: Callable[[], None]) -> None:
     """The process."""
-    anyio.run(run, core, accepted, observe)
+    anyio.run(run, core, burst, observe)

@@ -10,7 +10,7 @@ SCENARIO = Scenario(
     module=__name__,
     title="Cancelled before the first step, with asyncio's eager tasks",
     done="As S9, with `asyncio.eager_task_factory`, which Python 3.11 does not have yet.",
-    why="One line at start-up cures S9, from 3.12 on.",
+    why="One line at start-up cures S9, for connections and for anything else, from 3.12 on.",
     label=Label.TRADE_OFF,
     links=(
         Link(

@@ -1,4 +1,4 @@
-"""asyncio: a coroutine is handed in, and its result awaited."""
+"""asyncio: nobody tells the thread, and the loop runs what it hands in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""asyncio: a flag tells the thread what its task has been told."""
+"""asyncio: a flag tells the thread what its task has been told, and the task waits for it."""
 
 from __future__ import annotations
 

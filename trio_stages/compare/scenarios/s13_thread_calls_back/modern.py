@@ -1,8 +1,9 @@
-"""asyncio: the loop runs what a thread hands in, for whomever."""
+"""asyncio: a flag tells the thread what its task has been told."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,10 +23,17 @@ async def process(
 ) -> None:
     """Do half a job in a thread, report from there, do the other half."""
     loop = asyncio.get_running_loop()
+    cancelled = threading.Event()
 
     def work() -> None:
         first_half()
+        if cancelled.is_set():
+            return
         loop.call_soon_threadsafe(report)
         core.recorder.mark("thread: job", "second half")
 
-    await asyncio.to_thread(work)
+    try:
+        await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        cancelled.set()
+        raise

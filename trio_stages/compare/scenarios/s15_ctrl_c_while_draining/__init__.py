@@ -64,4 +64,9 @@ SCENARIO = Scenario(
     ),
     run=run,
     exhibit=("serve",),
+    note=(
+        "Whoever presses Ctrl-C in the middle of a drain may well want the store to be closed at "
+        "once, whatever a thread is about to do to it: that is what `modern` does. Neither process "
+        "ends before the thread has."
+    ),
 )

@@ -60,11 +60,11 @@ SCENARIO = Scenario(
     wanted=facts(left_running=0, still_listening=0),
     expected=(
         expect("trio anyio modern hardened", left_running=0, still_listening=0),
-        expect("classic", left_running=2, still_listening=1),
+        expect("classic", left_running=2, still_listening=0),
     ),
     run=run,
     note=(
-        "What a block has opened, the block ends: nursery, TaskGroup, `async with`. Classic code "
-        "needs a `try` around each step."
+        "What a block has opened, the block ends: nursery, TaskGroup, `async with server`. Tasks "
+        "that were started without a block need a `try` of their own."
     ),
 )

@@ -29,9 +29,10 @@ async def start(core: Core) -> None:
     """Workers, socket, warm-up."""
     workers = [asyncio.create_task(work(core)) for _ in range(2)]
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    core.listening(server.sockets[0].getsockname()[1])
-    await asyncio.Event().wait()  # the warm-up
-    await server.serve_forever()
+    async with server:
+        core.listening(server.sockets[0].getsockname()[1])
+        await asyncio.Event().wait()  # the warm-up
+        await server.serve_forever()
     await asyncio.gather(*workers)
 
 

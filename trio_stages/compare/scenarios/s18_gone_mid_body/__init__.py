@@ -21,12 +21,12 @@ def run(trial: Trial) -> dict[str, Metric]:
     seen: dict[str, Metric] = {}
 
     def script(client: Client) -> None:
-        for _ in range(CLIENTS):
+        for number in range(CLIENTS):
             sock = client.connect()
             sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{")
             # Close with a reset: no goodbye, as when a cable is pulled and the peer reboots.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.until(START, "task: connection", times=1)
+            client.until(START, "task: connection", times=number + 1)
             sock.close()
         seen["good_client"] = client.post("job")
         client.until(STOP, "task: connection", times=CLIENTS)
