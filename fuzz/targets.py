@@ -64,17 +64,17 @@ def read(pieces: Iterable[bytes], memory: HeadMemory, limits: dict[str, int]) ->
     reader = RequestReader(**limits, heads=memory)
     try:
         for piece in pieces:
-            reader.feed(piece)
-            while request := reader.next_request():
+            request = reader.receive(piece)
+            while request:
                 fate.requests.append(request)
+                request = reader.next_request()
             fate.continues += reader.continue_due()
     except Refused as refused:
         fate.refusal = refused.reply.render(None)
     fate.left = bytes(reader._buffer)
     if fate.refusal is not None:
         fate.refusal = _undated(fate.refusal)
-        reader.feed(NEXT)
-        assert reader.next_request() is None, "it reads on after a refusal"
+        assert reader.receive(NEXT) is None, "it reads on after a refusal"
     return fate
 
 

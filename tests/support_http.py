@@ -82,14 +82,15 @@ def read(pieces: Iterable[bytes], *, reader: RequestReader | None = None) -> Out
     reader = reader or RequestReader()
     outcome = Outcome([])
     for piece in pieces:
-        reader.feed(piece)
         if outcome.reason is not None:
-            assert reader.next_request() is None
+            assert reader.receive(piece) is None
             continue
         outcome.fed += len(piece)
         try:
-            while request := reader.next_request():
+            request = reader.receive(piece)
+            while request:
                 outcome.requests.append(request)
+                request = reader.next_request()
         except Refused as refused:
             outcome.reason = refused.reply.reason
         outcome.continues += reader.continue_due()

@@ -194,11 +194,9 @@ def test_a_remembered_head_is_held_to_the_limit_of_its_own_reader() -> None:
     data = framed(b"GET / HTTP/1.1", HOST)
     for _ in range(3):
         generous = RequestReader(heads=heads)
-        generous.feed(data)
-        assert generous.next_request() is not None
+        assert generous.receive(data) is not None
     assert heads.recall(data) is not None
     strict = RequestReader(max_header_bytes=len(data) - 1, heads=heads)
-    strict.feed(data)
     with pytest.raises(Refused) as refused:
-        strict.next_request()
+        strict.receive(data)
     assert refused.value.reply.status == 431

@@ -10,6 +10,7 @@ import trio
 from support import job
 from trio.testing import wait_all_tasks_blocked
 
+from trio_stages.handling import BURST, JOBS_A_TURN
 from trio_stages.ledger import RATE_MEMORY_S, Job, JobState, Ledger, LedgerError
 
 if TYPE_CHECKING:
@@ -53,6 +54,13 @@ def put(ledger: Ledger, channel: trio.MemorySendChannel[Job], *jobs: Job) -> Non
     for each in jobs:
         channel.send_nowait(each)
         ledger.accept(each)
+
+
+def send_burst(ledger: Ledger, channel: trio.MemorySendChannel[Job], jobs: int) -> None:
+    """In one step, as the stages do: some may go straight to workers."""
+    for _ in range(jobs):
+        channel.send_nowait(mine := job())
+        ledger.accept(mine, handed_over=ledger.idle_workers > 0)
 
 
 # Effect and count are one step
@@ -416,6 +424,96 @@ async def test_a_waiting_worker_takes_from_the_hand(nursery: trio.Nursery) -> No
     assert ledger.statistics().in_hand == 1
     assert ledger.worked_on() == 1
     nursery.cancel_scope.cancel()
+
+
+def at_work(
+    nursery: trio.Nursery, ledger: Ledger, jobs: trio.MemoryReceiveChannel[Job], over: trio.Event
+) -> list[int]:
+    """Start eight workers, whose jobs last until it is over; the list is of who has had which."""
+    hands: list[int] = []
+
+    async def work(number: int, jobs: trio.MemoryReceiveChannel[Job]) -> None:
+        async for mine in ledger.taking(jobs):
+            hands.append(number)
+            if not over.is_set():
+                await over.wait()
+            ledger.apply(mine, keep)
+
+    for number in range(8):
+        nursery.start_soon(work, number, jobs.clone())
+    return hands
+
+
+# Eight workers' clones, and the one that they are clones of.
+LONG = BURST + 3 * 9
+
+
+async def test_a_burst_of_jobs_without_work_wakes_few_workers(nursery: trio.Nursery) -> None:
+    ledger, over = Ledger(), trio.Event()
+    send, receive = trio.open_memory_channel[Job](LONG)
+    over.set()
+    hands = at_work(nursery, ledger, receive, over)
+    for _ in range(3):
+        await wait_all_tasks_blocked()
+        assert ledger.idle_workers == 1
+        send_burst(ledger, send, 2 * JOBS_A_TURN)
+    await wait_all_tasks_blocked()
+    assert ledger.statistics().processed == 6 * JOBS_A_TURN
+    # Of each burst the first waited for it, the second came forward, and found the rest.
+    assert all(count > 1 for count in Counter(hands).values())
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("places", [LONG - 1, LONG])
+async def test_a_burst_of_jobs_with_work_has_all_workers(
+    places: int, nursery: trio.Nursery
+) -> None:
+    ledger, over = Ledger(), trio.Event()
+    send, receive = trio.open_memory_channel[Job](places)
+    hands = at_work(nursery, ledger, receive, over)
+    await wait_all_tasks_blocked()
+    assert ledger.idle_workers == (8 if places < LONG else 1)
+    send_burst(ledger, send, 9)
+    await wait_all_tasks_blocked()
+    assert sorted(hands) == [*range(8)]
+    assert (ledger.statistics().in_hand, ledger.queued) == (8, 1)
+    over.set()
+    await wait_all_tasks_blocked()
+    assert ledger.statistics().processed == 9
+    nursery.cancel_scope.cancel()
+
+
+async def test_behind_a_small_queue_every_idle_worker_is_a_place_more(
+    nursery: trio.Nursery,
+) -> None:
+    ledger, over = Ledger(), trio.Event()
+    send, receive = trio.open_memory_channel[Job](3)
+    at_work(nursery, ledger, receive, over)
+    await wait_all_tasks_blocked()
+    send_burst(ledger, send, 3 + 8)  # in one step, before any of them has run
+    with pytest.raises(trio.WouldBlock):
+        send.send_nowait(job())
+    nursery.cancel_scope.cancel()
+
+
+async def test_who_stands_in_line_goes_home_with_the_channel_or_when_cancelled() -> None:
+    ledger, over = Ledger(), trio.Event()
+    send, receive = trio.open_memory_channel[Job](LONG)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            at_work(nursery, ledger, receive, over)
+            await wait_all_tasks_blocked()
+            send.close()
+        again, receive = trio.open_memory_channel[Job](LONG)
+        async with trio.open_nursery() as nursery:
+            hands = at_work(nursery, ledger, receive, over)
+            await wait_all_tasks_blocked()
+            again.send_nowait(mine := job())
+            ledger.accept(mine, handed_over=True)
+            nursery.cancel_scope.cancel()
+    assert ledger.idle_workers == 0
+    assert not ledger.line.locked()
+    assert len(hands) == 1
 
 
 @pytest.mark.parametrize("jobs", [0, 2])

@@ -257,9 +257,8 @@ class Connection:
             Whether all is done. If not, it is our task's turn to go on.
         """
         reader = self._reader
-        reader.feed(data)
         try:
-            request = reader.next_request()
+            request = reader.receive(data)
         except Refused as refused:
             self._left, request = refused.reply, None
             self._nothing_owed()
@@ -354,14 +353,13 @@ class Connection:
 
     def _expect(self, phase: Phase) -> None:
         settings = self._settings
-        if phase is BODY:
-            timeout_s = settings.body_timeout
+        if phase is IDLE:
+            # With the last reply on its way that promised more, not for long.
+            timeout_s = LAST_CALL_S if self._last else settings.idle_timeout
         elif phase is HEAD:
             timeout_s = settings.header_timeout
-        elif self._last:  # the last reply was on its way, and promised more
-            timeout_s = LAST_CALL_S
         else:
-            timeout_s = settings.idle_timeout
+            timeout_s = settings.body_timeout
         self._owed = phase
         self._timeout.set(timeout_s)
 

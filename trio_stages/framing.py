@@ -2,7 +2,8 @@
 
 Rules:
 
-1. No I/O and no clock here: bytes go in through ``feed``, requests come out of ``next_request``.
+1. No I/O and no clock here: bytes go in through ``feed``, requests come out of ``next_request``
+   (``receive`` is one call for both).
 2. A request comes out when its last byte is in; the bytes behind it stay for the next one.
 3. After a refusal nothing more is read: no neighbour's request is ever misread.
 4. At most ``max_header_bytes`` of a head (or of a line between chunks) and ``max_body_bytes`` of a
@@ -64,7 +65,6 @@ class RequestReader:
         self._heads = heads
         self._max_header_bytes = max_header_bytes
         self._max_body_bytes = max_body_bytes
-        self._arrived = b""  # all there is, if it has come in one piece and is untouched
         self._buffer = bytearray()
         self._searched = 0  # no end of head before this offset
         self._to_head = False  # what came last from h11, or is not complete yet
@@ -85,12 +85,12 @@ class RequestReader:
     @property
     def idle(self) -> bool:
         """Nothing has come since the last request: ``phase is IDLE``, at less cost."""
-        return not (self._arrived or self._buffer or self._head)
+        return not (self._buffer or self._head)
 
     @property
     def buffered_bytes(self) -> int:
         """Received and not yet part of a request."""
-        return len(self._buffer) + len(self._arrived)
+        return len(self._buffer)
 
     @property
     def at_eof(self) -> bool:
@@ -109,14 +109,32 @@ class RequestReader:
 
     def feed(self, data: bytes | bytearray) -> None:
         """Take what the socket gave; ``b""`` is the end of the client's sending."""
-        if not data:
-            self._eof = True
-        elif self._buffer or self._arrived or self._head is not None:
-            self._buffer += self._arrived
+        if data:
             self._buffer += data
-            self._arrived = b""
         else:
-            self._arrived = bytes(data)
+            self._eof = True
+
+    def receive(self, data: bytes) -> Request | None:
+        """``feed``, then ``next_request``.
+
+        In less time where ``data`` is one whole request, and nothing else, whose head is
+        remembered: what nearly all are.
+
+        Raises:
+            Refused: as ``next_request``.
+        """
+        if not (self._buffer or self._head or self._refused):
+            head_bytes = data.find(b"\r\n\r\n") + 4  # without one 3, and so short is no head
+            head = self._heads.recall(data[:head_bytes])
+            if (
+                head is not None
+                and head_bytes + head.body_bytes == len(data)
+                and head_bytes <= self._max_header_bytes
+                and head.body_bytes <= self._max_body_bytes
+            ):
+                return Request(head, data[head_bytes:])
+        self.feed(data)
+        return self.next_request()
 
     def next_request(self) -> Request | None:
         """Return the next complete request, or None while bytes are missing.
@@ -124,12 +142,6 @@ class RequestReader:
         Raises:
             Refused: the input is not acceptable; the connection is to be closed after the reply.
         """
-        if arrived := self._arrived:
-            self._arrived = b""
-            request = self._recognised(arrived)
-            if request is not None:
-                return request
-            self._buffer += arrived
         if self._refused:
             return None
         try:
@@ -137,20 +149,6 @@ class RequestReader:
         except Refused:
             self._refused = True
             raise
-
-    def _recognised(self, arrived: bytes) -> Request | None:
-        """One whole request, and nothing else, whose head is remembered: what nearly all are."""
-        head_bytes = arrived.find(b"\r\n\r\n") + 4  # without one 3, and so short is no head
-        head = self._heads.recall(arrived[:head_bytes])
-        if (
-            head is None
-            or head_bytes + head.body_bytes != len(arrived)
-            or head.body_bytes > self._max_body_bytes
-            or head_bytes > self._max_header_bytes
-            or self._refused
-        ):
-            return None
-        return Request(head, arrived[head_bytes:])
 
     def _next_request(self) -> Request | None:
         head = self._head

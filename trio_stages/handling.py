@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import trio
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # A job without any work takes some ten microseconds; a turn to itself would take as long again.
 JOBS_A_TURN = 16
+# Far more than the 256 that two turns without any work may bring (turns.py). From then on a worker
+# comes forward in each turn, which brings three more than it takes at most.
+BURST = 900
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +39,22 @@ class Taking:
     ``receive`` has a checkpoint behind the step that empties a place in the queue. A job taken only
     after it would still be queued when the next one is put into its place: one more than there are
     places. So the job leaves the channel and is taken in one step.
+
+    Whoever waits at the channel is woken by a single job, and to wake a worker costs as much as a
+    job without any work. So behind a queue with room for what a turn may bring, the idle workers
+    stand in line: only the first of them waits at the channel, and when it has a job, the next one
+    comes forward. A burst wakes as many as it needs, one a turn, and the queue holds it meanwhile.
     """
 
-    __slots__ = ("_jobs", "_ledger", "_left")
+    __slots__ = ("_jobs", "_ledger", "_left", "_line")
 
     def __init__(self, ledger: Ledger, jobs: trio.MemoryReceiveChannel[Job]) -> None:
         self._ledger = ledger
         self._jobs = jobs
         self._left = 0
+        channel = jobs.statistics()
+        holds_a_burst = channel.max_buffer_size >= BURST + 3 * channel.open_receive_channels
+        self._line = ledger.line if holds_a_burst else nullcontext()
 
     def __aiter__(self) -> Taking:
         return self
@@ -53,22 +65,31 @@ class Taking:
         else:
             await trio.lowlevel.checkpoint()
             self._left = JOBS_A_TURN
-        ledger, jobs = self._ledger, self._jobs
-        job = None
         try:
             try:
-                job = jobs.receive_nowait()
+                job = self._jobs.receive_nowait()
             except trio.WouldBlock:
-                ledger.idle_workers += 1
-                try:
-                    job = await jobs.receive()
-                finally:
-                    # A job in hand: its sender has told the ledger so, and it has counted us off.
-                    if job is None or job.state is not IN_HAND:
-                        ledger.idle_workers -= 1
+                async with self._line:
+                    job = await self._first_in_line()
+                self._left = JOBS_A_TURN
         except trio.EndOfChannel:
             raise StopAsyncIteration from None
-        ledger.take(job)
+        self._ledger.take(job)
+        return job
+
+    async def _first_in_line(self) -> Job:
+        ledger, jobs = self._ledger, self._jobs
+        try:
+            return jobs.receive_nowait()
+        except trio.WouldBlock:
+            job = None
+        ledger.idle_workers += 1
+        try:
+            job = await jobs.receive()
+        finally:
+            # A job in hand: its sender has told the ledger so, and it has counted us off.
+            if job is None or job.state is not IN_HAND:
+                ledger.idle_workers -= 1
         return job
 
 

@@ -31,7 +31,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 PARTS = 32
 """Buckets to a power of two; a quantile's relative error is 1 / (2 × PARTS)."""
@@ -98,7 +98,7 @@ class Histogram:
             with self._lock:
                 self._count_fresh()
 
-    def extend(self, durations: Iterable[float]) -> None:
+    def extend(self, durations: Collection[float]) -> None:
         """Count several durations, in seconds; each of them as in ``append``."""
         with self._lock:
             self._count_all(durations)
@@ -108,11 +108,12 @@ class Histogram:
     def _count_fresh(self) -> None:
         self._count_all(taken_from(self._fresh))
 
-    def _count_all(self, durations: Iterable[float]) -> None:
-        doubles = array("d", durations)
-        if not doubles:
+    def _count_all(self, durations: Collection[float]) -> None:
+        if not durations:
             return
         counts, shortest, longest = self._counts, _BELOW, _BELOW + BUCKETS - 1
+        doubles = array("d", filter(None, durations))
+        counts[0] += len(durations) - len(doubles)  # nobody waits for a lock that is free
         for bits in memoryview(doubles).cast("B").cast("q"):
             place = bits >> _BITS_WITHIN
             if place <= shortest:
@@ -121,9 +122,9 @@ class Histogram:
                 counts[-1] += 1
             else:
                 counts[place - shortest] += 1
-        self._count += len(doubles)
+        self._count += len(durations)
         self._total = sum(doubles, self._total)
-        self._max = max(self._max, max(doubles))
+        self._max = max(self._max, max(doubles, default=0.0))
 
     @property
     def count(self) -> int:

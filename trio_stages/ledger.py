@@ -102,8 +102,10 @@ class Ledger:
 
     clock: Callable[[], float] = time.perf_counter
     queue_delay: Histogram = field(default_factory=Histogram)
-    #: Workers that wait in ``taking``: whatever is sent goes straight to one of them.
+    #: Workers that wait at the channel: whatever is sent goes straight to one of them.
     idle_workers: int = 0
+    #: Where the other idle workers wait, if only one of them shall be there (``handling.Taking``).
+    line: trio.Lock = field(default_factory=trio.Lock)
     #: Of the jobs in hand: those that went straight to a worker who has not woken up yet.
     handed_over: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -163,13 +165,11 @@ class Ledger:
             state = job.state
             if state is NEW or state is WAITING:
                 now_s = self.clock()
-                self._enter(job, now_s)
+                self._queue(job, now_s)
                 if handed_over:
                     self.idle_workers -= 1
                     self.handed_over += 1
                     self._hand(job, now_s)
-                else:
-                    self._queue(job, now_s)
             elif state is REJECTED:
                 raise LedgerError("a job that is REJECTED cannot be accepted")
 
@@ -181,14 +181,9 @@ class Ledger:
                 self.handed_over -= 1
                 return
             now_s = self.clock()
-            if state is QUEUED:
-                counts = self._counts
-                counts.queued -= 1
-                if not counts.queued:
-                    self._backlog.ended(now_s)
-            elif state is WAITING:  # faster than its sender woke up
-                self._enter(job, now_s)
-            else:
+            if state is WAITING:  # faster than its sender woke up
+                self._queue(job, now_s)
+            elif state is not QUEUED:
                 raise LedgerError(f"a job that is {state.name} cannot be taken")
             self._hand(job, now_s)
 
@@ -320,24 +315,26 @@ class Ledger:
             raise LedgerError(f"a job that is {job.state.name} cannot become {to.name}")
         job.state = to
 
-    def _enter(self, job: Job, now_s: float) -> None:
-        counts = self._counts
-        counts.waiting -= job.state is WAITING
-        counts.accepted += 1
-        job.accepted_at_s = now_s
-        self._outstanding.add(job)
-
     def _queue(self, job: Job, now_s: float) -> None:
-        job.state = QUEUED
         counts = self._counts
+        if job.state is WAITING:
+            counts.waiting -= 1
+        counts.accepted += 1
         counts.queued += 1
         if counts.queued == 1:
             self._backlog.began(now_s)
+        job.state = QUEUED
+        job.accepted_at_s = now_s
+        self._outstanding.add(job)
 
     def _hand(self, job: Job, now_s: float) -> None:
+        counts = self._counts
+        counts.queued -= 1
+        counts.in_hand += 1
+        if not counts.queued:
+            self._backlog.ended(now_s)
         job.state = IN_HAND
         job.taken_at_s = now_s
-        self._counts.in_hand += 1
         self.queue_delay.append(now_s - job.accepted_at_s)
 
     def _settle(self, job: Job, end: JobState) -> None:
@@ -357,8 +354,6 @@ class Ledger:
 
     def _abandon(self, job: Job) -> None:
         if job.state in (NEW, WAITING):  # in the channel before its sender knew
-            now_s = self.clock()
-            self._enter(job, now_s)
-            self._queue(job, now_s)
+            self._queue(job, self.clock())
         self._settle(job, ABANDONED)
         self._counts.abandoned += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +19,9 @@ class Head:
     plain: bool  #: nothing in it that asks for more than reading a body of known length
 
 
-class Request(NamedTuple):
-    """A complete request; a tuple, which is made in half the time of a frozen dataclass."""
+@dataclass(slots=True)
+class Request:
+    """A complete request; not frozen, for that would take twice the time to make."""
 
     head: Head
     body: bytes

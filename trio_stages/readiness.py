@@ -65,7 +65,7 @@ class Readiness:
         """Tell whoever may read, until cancelled."""
         if not HAVE_EPOLL:
             await trio.sleep_forever()
-        turns = self._turns
+        turns, who, end = self._turns, self._tell, self._end
         while True:
             await trio.lowlevel.wait_readable(self._epoll)
             self._telling = True
@@ -75,8 +75,8 @@ class Readiness:
                     await trio.lowlevel.checkpoint()
                     room = turns.room()
                 # It may be closed by now, and its number a newcomer's, who then looks in vain.
-                tell = self._tell.get(number)
-                if tell is not None and tell(bool(events & self._end)):
+                tell = who.get(number)
+                if tell is not None and tell(events & end != 0):
                     room -= 1
             self._telling = False
             self._told.unpark_all()
