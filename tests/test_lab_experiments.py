@@ -60,7 +60,7 @@ async def test_an_experiment_in_virtual_time_alone() -> None:
     assert result.error is None
     claims = {verdict.claim: verdict.holds for verdict in result.verdicts}
     assert claims["With 16 workers it plateaus at 10 to 12 jobs/s."] is False
-    assert claims["The plateau fits the document's own 100 jobs/s of stage 7."] is False
+    assert "91 ms" in result.notes[0]  # what it would take, and the document's stage 7 has not
     assert claims["The bound min(workers / 510 ms, 1 / 10 ms) holds within 1 %."] is True
 
 
