@@ -347,8 +347,8 @@ async def retry_storm(bench: Bench) -> Findings:
         notes=(
             "`Retry-After` counts in whole seconds, and a full queue of stage 8 is worked off in "
             "0.7 s: whoever obeys comes back to a queue that has been empty for a moment. The "
-            "storm keeps the workers busier and burns the CPU for it; with slower work the second "
-            "does not matter, and the storm does.",
+            "storm keeps the workers busier; with slower work the second does not matter, and the "
+            "storm does.",
         ),
     )
 
