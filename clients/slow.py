@@ -36,8 +36,9 @@ class Observation:
         answered_beside_ms: ms from its request to the reply while the silent ones were there;
             None: no reply in time.
         status_beside: of that reply.
-        answered_after_ms: ms from the moment the silent ones had left to the reply, to the same
-            request if it was still open, otherwise to a second one; None: no reply in time.
+        answered_after_ms: ms from the moment the silent ones began to leave to the reply to the
+            same request, if it was still open; otherwise from when they had left to the reply to a
+            second one; None: no reply in time.
         status_after: of that reply.
     """
 
@@ -126,9 +127,11 @@ async def observe(
             beside_ms = await good.answered(started, timeout_s)
             beside = good.status
             before_they_leave()
+            # With the first of them a frozen server goes on, before the last has left.
+            left = trio.current_time()
             silent.cancel_scope.cancel()
-        left = trio.current_time()
         if beside_ms is not None:
+            left = trio.current_time()
             good = _GoodClient(target)
             nursery.start_soon(good.run)
         after_ms = await good.answered(left, timeout_s)

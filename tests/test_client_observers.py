@@ -61,6 +61,7 @@ async def test_frozen_server_answers_when_the_silent_ones_leave(drip_s: float | 
             seen = await observe(url, 3, timeout_s=seen.timeout_s * 2, drip_s=drip_s)
     assert seen.answered_beside_ms is None
     assert seen.status_after == 200
+    assert seen.answered_after_ms > 0  # it may come before the last of them has left
     first, second = seen.lines()
     assert first == f"no answer within {seen.timeout_s:.1f} s: the server is frozen"
     assert second.endswith("ms after the silent clients left")
