@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -169,18 +170,23 @@ class HttpServer:
 
     Attributes:
         telemetry: its own.
-        listener: its own.
         stop: set it for a graceful stop.
         returned: set when it has come to its end.
         scope: cancel it for a hard stop.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, listener: StreamListener | trio.SocketListener) -> None:
         self.telemetry = Watched(settings)
-        self.listener = StreamListener()
+        self._listener = listener
         self.stop = trio.Event()
         self.returned = trio.Event()
         self.scope = trio.CancelScope()
+
+    @property
+    def listener(self) -> StreamListener:
+        """Where streams are given to it, unless it is served over TCP."""
+        assert isinstance(self._listener, StreamListener)
+        return self._listener
 
     @property
     def http_errors(self) -> int:
@@ -188,6 +194,10 @@ class HttpServer:
 
     def connect(self, *, lockstep: bool = False) -> Client:
         """Return a client on a new connection (``lockstep``: nothing is sent before it is read)."""
+        if isinstance(self._listener, trio.SocketListener):
+            # Without waiting: to the loopback, and the kernel accepts.
+            connection = socket.create_connection(self._listener.socket.getsockname())
+            return Client(trio.SocketStream(trio.socket.from_stdlib_socket(connection)))
         ours, theirs = lockstep_stream_pair() if lockstep else memory_stream_pair()
         self.listener.admit(theirs)
         return Client(ours)
@@ -200,7 +210,7 @@ class HttpServer:
     async def serve(self, respond: Respond, *, task_status: trio.TaskStatus[None]) -> None:
         with self.scope:
             await serve_http(
-                self.listener, respond, self.telemetry, self.stop, task_status=task_status
+                self._listener, respond, self.telemetry, self.stop, task_status=task_status
             )
         self.returned.set()
 
@@ -211,15 +221,21 @@ async def healthy(request: Request, client: object) -> Reply:
 
 
 @asynccontextmanager
-async def serving(respond: Respond = healthy, **overrides: Any) -> AsyncIterator[HttpServer]:
-    """Run ``serve_http`` for the block over streams in memory, then cancel it.
+async def serving(
+    respond: Respond = healthy, *, tcp: bool = False, **overrides: Any
+) -> AsyncIterator[HttpServer]:
+    """Run ``serve_http`` for the block, then cancel it.
 
     Args:
         respond: the handler.
+        tcp: over sockets, and not over streams in memory.
         overrides: settings other than the defaults.
     """
-    server = HttpServer(Settings(stage=3, **overrides))
-    async with trio.open_nursery() as nursery:
+    listener: StreamListener | trio.SocketListener = StreamListener()
+    if tcp:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    server = HttpServer(Settings(stage=3, **overrides), listener)
+    async with listener, trio.open_nursery() as nursery:
         await nursery.start(server.serve, respond)
         yield server
         server.scope.cancel()

@@ -35,6 +35,10 @@ BODY_TO_COME = REQUEST[: -len(EVENT)]
 CLOSE = framed(b"GET /health HTTP/1.1", HOST, b"Connection: close")
 
 
+# Over streams in memory, and over sockets, where another task may read and answer.
+OVER_BOTH = pytest.mark.parametrize("tcp", [False, True], ids=["memory", "tcp"])
+
+
 async def echo(request: Request, client: Peer) -> Reply:
     return replies.echo(request.body or request.head.path)
 
@@ -159,10 +163,11 @@ async def test_a_client_may_stop_at_every_byte(
     assert not caplog.records
 
 
+@OVER_BOTH
 async def test_a_client_may_vanish_at_every_byte(
-    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, tcp: bool
 ) -> None:
-    async with serving(echo) as server:
+    async with serving(echo, tcp=tcp) as server:
         for end in range(len(REQUEST) + 1):
             client = server.connect()
             await client.send(REQUEST[:end])
@@ -175,11 +180,12 @@ async def test_a_client_may_vanish_at_every_byte(
 # Time
 
 
+@OVER_BOTH
 @pytest.mark.parametrize("sent", [b"", b"\r\n\r\n", NEXT[:7]], ids=["nothing", "blank", "some"])
 async def test_the_head_has_ten_seconds_from_the_accept(
-    autojump_clock: MockClock, sent: bytes
+    autojump_clock: MockClock, sent: bytes, tcp: bool
 ) -> None:
-    async with serving() as server, server.connect() as client:
+    async with serving(tcp=tcp) as server, server.connect() as client:
         await client.send(sent or b"")
         reply = await client.response()
         assert (reply.status, reply.json["reason"]) == (408, "request_timeout")
@@ -189,6 +195,16 @@ async def test_the_head_has_ten_seconds_from_the_accept(
         assert server.http_errors == 1
 
 
+@OVER_BOTH
+async def test_a_first_byte_does_not_extend_it(autojump_clock: MockClock, tcp: bool) -> None:
+    async with serving(tcp=tcp) as server, server.connect() as client:
+        await trio.sleep(9.9)
+        await client.send(NEXT[:1])
+        assert (await client.response()).status == 408
+        assert trio.current_time() == 10.0
+
+
+@OVER_BOTH
 @pytest.mark.parametrize(
     ("at_once", "dripping", "due_s"),
     [
@@ -208,9 +224,13 @@ async def test_the_head_has_ten_seconds_from_the_accept(
     ],
 )
 async def test_a_drip_does_not_extend_the_time(
-    autojump_clock: MockClock, at_once: bytes, dripping: bytes, due_s: float
+    autojump_clock: MockClock, at_once: bytes, dripping: bytes, due_s: float, tcp: bool
 ) -> None:
-    async with serving() as server, server.connect() as client, trio.open_nursery() as nursery:
+    async with (
+        serving(tcp=tcp) as server,
+        server.connect() as client,
+        trio.open_nursery() as nursery,
+    ):
         await client.send(at_once)
         nursery.start_soon(drip, client, dripping)
         if at_once.startswith(NEXT):
@@ -220,8 +240,11 @@ async def test_a_drip_does_not_extend_the_time(
         nursery.cancel_scope.cancel()
 
 
-async def test_a_body_has_thirty_seconds_from_its_head(autojump_clock: MockClock) -> None:
-    async with serving() as server, server.connect() as client:
+@OVER_BOTH
+async def test_a_body_has_thirty_seconds_from_its_head(
+    autojump_clock: MockClock, tcp: bool
+) -> None:
+    async with serving(tcp=tcp) as server, server.connect() as client:
         await client.send(BODY_TO_COME[:-1])
         await trio.sleep(9)
         await client.send(BODY_TO_COME[-1:])
@@ -231,8 +254,11 @@ async def test_a_body_has_thirty_seconds_from_its_head(autojump_clock: MockClock
         assert trio.current_time() == 39.0
 
 
-async def test_a_request_may_take_its_time_to_the_last_moment(autojump_clock: MockClock) -> None:
-    async with serving() as server, server.connect() as client:
+@OVER_BOTH
+async def test_a_request_may_take_its_time_to_the_last_moment(
+    autojump_clock: MockClock, tcp: bool
+) -> None:
+    async with serving(tcp=tcp) as server, server.connect() as client:
         await trio.sleep(9.999)
         await client.send(BODY_TO_COME)
         await trio.sleep(29.999)
@@ -240,11 +266,12 @@ async def test_a_request_may_take_its_time_to_the_last_moment(autojump_clock: Mo
         assert (await client.response()).status == 200
 
 
+@OVER_BOTH
 @pytest.mark.parametrize("blank", [b"", b"\r\n"], ids=["nothing", "empty lines"])
 async def test_an_idle_connection_is_closed_without_a_word(
-    autojump_clock: MockClock, blank: bytes
+    autojump_clock: MockClock, blank: bytes, tcp: bool
 ) -> None:
-    async with serving(working(7)) as server, server.connect() as client:
+    async with serving(working(7), tcp=tcp) as server, server.connect() as client:
         await client.send(NEXT)
         assert (await client.response()).status == 200
         await trio.sleep(59)
@@ -254,10 +281,11 @@ async def test_an_idle_connection_is_closed_without_a_word(
         assert server.http_errors == 0
 
 
+@OVER_BOTH
 async def test_the_next_head_has_ten_seconds_from_its_first_byte(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, tcp: bool
 ) -> None:
-    async with serving() as server, server.connect() as client:
+    async with serving(tcp=tcp) as server, server.connect() as client:
         await client.send(NEXT)
         assert (await client.response()).status == 200
         await trio.sleep(59)
@@ -266,8 +294,11 @@ async def test_the_next_head_has_ten_seconds_from_its_first_byte(
         assert trio.current_time() == 69.0
 
 
-async def test_no_clock_runs_against_a_client_who_waits(autojump_clock: MockClock) -> None:
-    async with serving(working(1000)) as server, server.connect() as client:
+@OVER_BOTH
+async def test_no_clock_runs_against_a_client_who_waits(
+    autojump_clock: MockClock, tcp: bool
+) -> None:
+    async with serving(working(1000), tcp=tcp) as server, server.connect() as client:
         await client.send(NEXT + NEXT[:5])
         assert (await client.response()).status == 200
         assert trio.current_time() == 1000.0
@@ -292,8 +323,9 @@ async def test_a_refusal_that_nobody_takes(
         assert await server.all_gone() == gone_s
 
 
+@OVER_BOTH
 async def test_a_request_complete_at_its_very_timeout_is_not_half_answered(
-    mock_clock: MockClock,
+    mock_clock: MockClock, tcp: bool
 ) -> None:
     answered = []
 
@@ -303,7 +335,7 @@ async def test_a_request_complete_at_its_very_timeout_is_not_half_answered(
         answered.append("done")
         return replies.HEALTHY
 
-    async with serving(respond) as server, server.connect() as client:
+    async with serving(respond, tcp=tcp) as server, server.connect() as client:
         await client.send(NEXT[:-1])
         await wait_all_tasks_blocked()
         await client.send(NEXT[-1:])
@@ -328,7 +360,7 @@ async def test_each_timeout_is_an_option(
 ) -> None:
     lockstep = option == "write_timeout"
     async with (
-        serving(healthy, **{option: due_s}) as server,
+        serving(healthy, tcp=False, **{option: due_s}) as server,
         server.connect(lockstep=lockstep) as client,
     ):
         if sent:
@@ -352,8 +384,9 @@ async def test_a_long_reply_has_the_write_timeout_for_each_part(autojump_clock: 
 # Ends
 
 
+@OVER_BOTH
 async def test_a_handler_that_crashes(
-    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, tcp: bool
 ) -> None:
     async def respond(request: Request, client: Peer) -> Reply:
         if request.body == b"crash":
@@ -361,7 +394,11 @@ async def test_a_handler_that_crashes(
         await trio.sleep(1)
         return replies.HEALTHY
 
-    async with serving(respond) as server, server.connect() as bad, server.connect() as neighbour:
+    async with (
+        serving(respond, tcp=tcp) as server,
+        server.connect() as bad,
+        server.connect() as neighbour,
+    ):
         await neighbour.send(NEXT + NEXT)
         await bad.send(post(b"crash") + NEXT)
         reply = await bad.response()
@@ -376,11 +413,12 @@ async def test_a_handler_that_crashes(
     assert record.exc_info[0] is ZeroDivisionError
 
 
-async def test_a_reply_may_end_the_connection(autojump_clock: MockClock) -> None:
+@OVER_BOTH
+async def test_a_reply_may_end_the_connection(autojump_clock: MockClock, tcp: bool) -> None:
     async def respond(request: Request, client: Peer) -> Reply:
         return replies.TOO_MANY_CONNECTIONS
 
-    async with serving(respond) as server, server.connect() as client:
+    async with serving(respond, tcp=tcp) as server, server.connect() as client:
         await client.send(NEXT)
         assert (await client.response()).headers["connection"] == "close"
         await client.send(NEXT)  # as a client may that has not read this yet
@@ -388,20 +426,26 @@ async def test_a_reply_may_end_the_connection(autojump_clock: MockClock) -> None
         assert await server.all_gone() == 1.0
 
 
+@OVER_BOTH
 async def test_a_last_request_with_nothing_behind_it_ends_at_once(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, tcp: bool
 ) -> None:
-    async with serving() as server, server.connect() as client:
+    async with serving(tcp=tcp) as server, server.connect() as client:
         await client.send(CLOSE)
         assert await server.all_gone() == 0.0
         assert (await client.response()).status == 200
 
 
+@OVER_BOTH
 @pytest.mark.parametrize("sent", [b"hello\r\n", CLOSE + b"more"], ids=["refused", "has more"])
 async def test_who_may_still_be_sending_is_heard_for_a_second(
-    autojump_clock: MockClock, sent: bytes
+    autojump_clock: MockClock, sent: bytes, tcp: bool
 ) -> None:
-    async with serving() as server, server.connect() as client, trio.open_nursery() as nursery:
+    async with (
+        serving(tcp=tcp) as server,
+        server.connect() as client,
+        trio.open_nursery() as nursery,
+    ):
         await client.send(sent)
         nursery.start_soon(drip, client, b"x" * 100)
         await client.response()
@@ -409,6 +453,20 @@ async def test_who_may_still_be_sending_is_heard_for_a_second(
         assert trio.current_time() == 0.0
         assert await server.all_gone() == 1.0
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("_", range(8))
+async def test_a_refusal_at_the_very_timeout_is_heard_for_a_second(
+    mock_clock: MockClock, _: int
+) -> None:
+    async with serving() as server, server.connect() as client:
+        await wait_all_tasks_blocked()
+        await client.send(b"hello\r\n")
+        mock_clock.jump(10)  # before the server's next step: it may find either of them first
+        assert (await client.response()).status in (400, 408)
+        assert await rest(client) == b""
+        mock_clock.autojump_threshold = 0
+        assert await server.all_gone() == 11.0
 
 
 async def test_who_never_stops_sending_is_cut_off(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 from support import EVENT, Client
-from support_http import HOST, NEXT, HttpServer, framed, healthy, post, serving
+from support_http import HOST, NEXT, HttpServer, StreamListener, framed, healthy, post, serving
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_stages import replies
@@ -178,7 +178,7 @@ async def test_so_it_does_when_the_machine_runs_out(autojump_clock: MockClock, n
 
 
 async def test_any_other_error_is_not_swallowed() -> None:
-    server = HttpServer(Settings(stage=3))
+    server = HttpServer(Settings(stage=3), StreamListener())
     server.listener.admit(OSError(errno.EBADF, os.strerror(errno.EBADF)))
     with pytest.RaisesGroup(OSError, flatten_subgroups=True):
         await serve_http(server.listener, healthy, server.telemetry)
@@ -254,6 +254,23 @@ async def test_asked_to_stop_it_takes_who_is_already_in_line(autojump_clock: Moc
         assert trio.current_time() == pytest.approx(0.02 + 0.1)  # none in line, the last call
         with pytest.raises(trio.ClosedResourceError):
             await server.listener.accept()
+
+
+async def test_asked_to_stop_it_hears_the_last_ones_out_but_once(
+    autojump_clock: MockClock,
+) -> None:
+    async def respond(request: Request, client: Peer) -> Reply:
+        await trio.sleep(0.05)
+        return replies.HEALTHY
+
+    async with serving(respond) as server, server.connect() as client:
+        await client.send(NEXT)
+        await wait_all_tasks_blocked()
+        server.stop.set()
+        assert (await client.response()).headers["connection"] == "close"
+        assert await end_of(client) == b""
+        await server.returned.wait()
+        assert trio.current_time() == pytest.approx(1.05)
 
 
 async def test_asked_to_stop_it_stops_accepting_however_many_come(

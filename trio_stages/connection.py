@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .timeouts import Timeouts
     from .turns import Turns
 
-# Small beside memory.MMAP_FROM_BYTES: what is kept of it does not add up in the heap.
+# Small, for what is smaller than ``memory.MMAP_FROM_BYTES`` stays in the heap.
 RECEIVE_BYTES = 16_384
 # The write timeout is for so much of a reply; a longer one has as long again for each further part.
 WRITE_TIMEOUT_BYTES = 1_048_576
@@ -110,36 +110,12 @@ class Connection:
         self._scope = trio.CancelScope()
         self._timeout = Timeout(timeouts, self._time_is_up)
         self._late = False
-        # What the timeout is for; None while we are not waiting for the client to send.
+        # What the timeout is for: set when we begin to wait for the client to send, and None while
+        # we owe it an answer.
         self._owed: Phase | None = None
         self._last = False
-        # Whether another task has read for ours, and what it has left to it.
-        self._read = False
+        # What another task has begun for ours to end: a request to answer, or one to refuse.
         self._left: Begun | Reply | None = None
-
-    def begin(self) -> bool:
-        """Answer at once what has come with the connection, if this turn has room for it.
-
-        Returns:
-            Whether that was all, and the connection is closed. If not, ``serve`` it.
-        """
-        try:
-            data = None if self._tcp is None else self._tcp.receive_nowait(RECEIVE_BYTES)
-            if data is None:
-                # The header timeout runs from the accept, whether or not a first byte comes.
-                self._expect(HEAD)
-                return False
-            if not self._turns.take_nowait():
-                self._reader.feed(data)
-                return False
-            if self._answer_at_once(data) or not self._has_ended():
-                return False
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # see ``serve``
-        self._timeout.close()  # it has us, and we have it
-        assert self._tcp is not None
-        self._tcp.close()
-        return True
 
     async def serve(self) -> None:
         """Answer requests until one side ends the connection, then close it; after ``begin``.
@@ -148,19 +124,93 @@ class Connection:
         """
         if self._tcp is not None:
             self._tcp.send_without_delay()
+        refusal = None
         try:
             with self._scope:
-                await self._converse()
+                refusal = await self._converse()
             if self._scope.cancelled_caught:
                 if self._owed in (HEAD, BODY):
-                    await self._refuse(replies.REQUEST_TIMEOUT)
+                    refusal = replies.REQUEST_TIMEOUT
                 elif self._last:
                     await self._linger()
+            if refusal is not None:
+                await self._refuse(refusal)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client has gone; that is its right at any byte
         finally:
             self._timeout.close()
             await self._stream.aclose()
+
+    async def _converse(self) -> Reply | None:
+        """Answer requests until there are no more; return what is to be said to what is none."""
+        while True:
+            try:
+                received = await self._receive_request()
+            except Refused as refused:
+                return refused.reply
+            if received is None:
+                return None
+            if isinstance(received, Begun):
+                request, answer = received
+            else:
+                await self._turns.take()
+                request, answer = received, self._answer(received)
+            head = request.head
+            if isinstance(answer, bytes):
+                goes_on = head.keep_alive
+                if answer:
+                    await self._send(answer)
+            else:
+                reply = await self._awaited(answer)
+                if self._last:
+                    head = replace(head, keep_alive=False)
+                goes_on = head.keep_alive and not reply.close
+                await self._send(self._rendered(reply, head))
+            if not goes_on:
+                break
+            self._expect(IDLE)
+        # It asked to go on, and may not have heard yet that it shall not; or has sent more anyway.
+        if request.head.keep_alive or self._is_sent_more():
+            await self._linger()
+        return None
+
+    async def _receive_request(self) -> Request | Begun | None:
+        """The next complete request, or None if the client has ended the connection."""
+        reader = self._reader
+        while True:
+            left, self._left = self._left, None
+            if isinstance(left, Reply):
+                raise Refused(left)
+            if left is not None:
+                return left
+            if not reader.idle:
+                request = reader.next_request()
+                if request is not None:
+                    break
+                # IDLE: it was empty lines that had come, and they are gone now.
+                if (phase := reader.phase) is not self._owed and phase is not IDLE:
+                    self._expect(phase)
+                if reader.continue_due():
+                    await self._stream.send_all(replies.CONTINUE)
+            if reader.at_eof:
+                return None
+            if self._owed is None:  # only empty lines came, with the accept or just in time
+                self._expect(HEAD)
+            data: bytes | bytearray | None
+            if self._tcp is None or not reader.idle:
+                data = await self._stream.receive_some(RECEIVE_BYTES)
+            else:
+                data = await self._tcp.receive_or_show(RECEIVE_BYTES, self._answer_at_once)
+            if data is not None:
+                reader.feed(data)
+        if self._late:
+            # Complete at the very moment of its timeout: the timeout stands, and the checkpoint
+            # raises it; from here on it would hit the answer and not the client.
+            await trio.lowlevel.checkpoint()
+        self._nothing_owed()
+        return request
+
+    # From outside
 
     def finish(self) -> None:
         """Make the request that is under way, or comes next, the last: its reply says so."""
@@ -216,36 +266,32 @@ class Connection:
             return
         await trio.sleep_forever()  # it sends on without waiting for replies, so it is there
 
-    async def _converse(self) -> None:
-        while True:
-            try:
-                received = await self._receive_request()
-            except Refused as refused:
-                await self._refuse(refused.reply)
-                return
-            if received is None:
-                return
-            if isinstance(received, Begun):
-                request, answer = received
-            else:
-                await self._turns.take()
-                request, answer = received, self._answer(received)
-            head = request.head
-            if isinstance(answer, bytes):
-                goes_on = head.keep_alive
-                if answer:
-                    await self._send(answer)
-            else:
-                reply = await self._awaited(answer)
-                if self._last:
-                    head = replace(head, keep_alive=False)
-                goes_on = head.keep_alive and not reply.close
-                await self._send(self._rendered(reply, head))
-            if not goes_on:
-                break
-        # It asked to go on, and may not have heard yet that it shall not; or has sent more anyway.
-        if request.head.keep_alive or self._is_sent_more():
-            await self._linger()
+    # Without our own task
+
+    def begin(self) -> bool:
+        """Answer at once what has come with the connection, if this turn has room for it.
+
+        Returns:
+            Whether that was all, and the connection is closed. If not, ``serve`` it.
+        """
+        try:
+            data = None if self._tcp is None else self._tcp.receive_nowait(RECEIVE_BYTES)
+            if data is None:
+                # The header timeout runs from the accept, whether or not a first byte comes.
+                self._expect(HEAD)
+                return False
+            if not self._turns.take_nowait():
+                self._reader.feed(data)
+                return False
+            goes_on = self._answer_at_once(data)
+            if goes_on or not self._has_ended():
+                return False
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # see ``serve``
+        self._timeout.close()  # it has us, and we have it
+        assert self._tcp is not None
+        self._tcp.close()
+        return True
 
     def _answer_at_once(self, data: bytes) -> bool:
         """Answer a request while our task waits for one, in whichever task this is called.
@@ -254,29 +300,31 @@ class Connection:
             data: what has come.
 
         Returns:
-            Whether all is done. If not, it is our task's turn to go on.
+            Whether it is answered, and our task may wait on for the next. If not, it has to go on:
+            with what is ``_left`` to it, or else with what the reader has.
         """
         reader = self._reader
         try:
             request = reader.receive(data)
         except Refused as refused:
-            self._left, request = refused.reply, None
             self._nothing_owed()
-        if request is not None:
-            head = request.head
-            answer: Answer | bytes = self._answer(request)
-            if isinstance(answer, Reply) and not (answer.close or self._last):
-                answer = self._send_nowait(self._rendered(answer, head))
-            if answer == b"" and head.keep_alive:
-                self._expect(IDLE)
-                if reader.idle:
-                    return True
-            else:
+            self._left = refused.reply
+            return False
+        if request is None:
+            # Something of the next request has come in time. What a head or a body still owes, it
+            # owes by the same moment as before.
+            if not reader.idle and self._owed is IDLE:
                 self._nothing_owed()
-                self._left = Begun(request, answer)
-        elif not reader.idle:
-            self._nothing_owed()  # as far as the idle timeout goes
-        self._read = True
+            return False
+        head = request.head
+        answer: Answer | bytes = self._answer(request)
+        if isinstance(answer, Reply) and not (answer.close or self._last):
+            answer = self._send_nowait(self._rendered(answer, head))
+        if answer == b"" and head.keep_alive:
+            self._expect(IDLE)
+            return reader.idle
+        self._nothing_owed()
+        self._left = Begun(request, answer)
         return False
 
     def _has_ended(self) -> bool:
@@ -304,41 +352,7 @@ class Connection:
             log.exception("a request could not be answered")
             return replies.INTERNAL_ERROR
 
-    async def _receive_request(self) -> Request | Begun | None:
-        """The next complete request, or None if the client has ended the connection."""
-        reader = self._reader
-        while True:
-            if self._read:
-                self._read = False
-                left, self._left = self._left, None
-                if isinstance(left, Reply):
-                    raise Refused(left)
-                if left is not None:
-                    return left
-            if not reader.idle:
-                request = reader.next_request()
-                if request is not None:
-                    break
-                if (phase := reader.phase) is not self._owed and phase is not IDLE:
-                    self._expect(phase)
-                if reader.continue_due():
-                    await self._stream.send_all(replies.CONTINUE)
-            if reader.at_eof:
-                return None
-            if self._owed is None:  # only empty lines came, with the accept or just in time
-                self._expect(HEAD)
-            if self._tcp is None or not reader.idle:
-                data = await self._stream.receive_some(RECEIVE_BYTES)
-            else:
-                data = await self._tcp.receive_some(RECEIVE_BYTES, self._answer_at_once)
-            if not self._read:
-                reader.feed(data)
-        if self._late:
-            # Complete at the very moment of its timeout: the timeout stands, for from here on a
-            # cancellation would hit the answer and not the client.
-            await trio.lowlevel.checkpoint()
-        self._nothing_owed()
-        return request
+    # The timeout
 
     def _nothing_owed(self) -> None:
         self._owed = None
@@ -377,7 +391,6 @@ class Connection:
             timeout_s = self._settings.write_timeout * (1 + len(unsent) // WRITE_TIMEOUT_BYTES)
             self._timeout.set(timeout_s)
             await self._stream.send_all(unsent)
-        self._expect(IDLE)
 
     async def _refuse(self, reply: Reply) -> None:
         self._owed = None
@@ -386,7 +399,7 @@ class Connection:
             await self._linger()
 
     async def _linger(self) -> None:
-        self._timeout.clear()
+        self._nothing_owed()
         if not isinstance(self._stream, trio.abc.HalfCloseableStream):
             return
         with trio.move_on_after(LINGER_S):

@@ -95,7 +95,7 @@ class Readiness:
         Args:
             connection: open, and forgotten before it is closed.
             tell: given whether the other side will send nothing more than what has come; says
-                whether it may have answered a request.
+                whether it has shown that to somebody, who may have answered a request.
 
         Returns:
             False where there is no epoll, and nobody will be told anything.

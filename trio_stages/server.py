@@ -134,7 +134,8 @@ async def serve_http(
                         admit(await newcomers(arrivals))
                     if quiet.cancelled_caught:
                         break
-            # A place or not: they may have sent before the stop.
+            # Whether or not there are places, which nobody needs any more: they may have sent
+            # before the stop.
             admit(arrivals.take_the_last())
         await listener.aclose()
         for connection in connections:

@@ -5,9 +5,9 @@ is a turn of the event loop, whether or not there was anything to wait for. Here
 
 1. ``receive_some`` waits for news (``readiness.py``), then reads. A read that finds nothing, or
    less than it had room for, has read all there was: the next one waits, unless the end has been
-   announced. Behind one that finds more the others have a turn before the next. What needs no more
-   than an answer can have it from the task that brings the news, and the one that waits is not
-   woken.
+   announced. Behind one that finds more the others have a turn before the next.
+   ``receive_or_show`` shows it to somebody in the task that brings the news: what needs no more
+   than an answer has it there, and the one that waits is not woken.
 2. ``send_all`` writes, then waits: what fits the kernel's buffer is no checkpoint.
 3. Whoever has waited for one client takes all that have come; and before anything is set up to wait
    for its request, ``receive_nowait`` finds out whether it is there already.
@@ -67,43 +67,49 @@ class TcpStream(trio.abc.HalfCloseableStream):
         #: Whether there may be something, if only the end, that has not been read.
         self.may_read = True
         self._end_is_near = False
-        self._reader: trio.lowlevel.Task | None = None
+        self._waiting: trio.lowlevel.Task | None = None
         self._room = RECEIVE_BYTES
-        self._dealt_with: Callable[[bytes], bool] | None = None
-        # What was read for the reader and not dealt with, or that nothing could be.
-        self._left: bytes | None = None
-        self._failed = False
+        self._show: Callable[[bytes], bool] | None = None  # to whom, while the task waits
+        self._failed = False  # to read, for the task that waits
         self._was_full = False  # the last read, and somebody else shall have a turn before the next
         self._has_waited = False
         self._is_told = False  # by the readiness, from the first wait on
         self._trio_has_it = False  # somebody waits, or has waited, by Trio's own means
 
-    async def receive_some(
-        self, max_bytes: int | None = None, dealt_with: Callable[[bytes], bool] | None = None
-    ) -> bytes:
-        """Wait until there is something, and return it; ``b""`` is the end.
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Wait until there is something, and return it; ``b""`` is the end."""
+        self._room = max_bytes or RECEIVE_BYTES
+        while (data := await self._what_is_there()) is None:
+            await self._news()
+        return data
+
+    async def receive_or_show(self, max_bytes: int, show: Callable[[bytes], bool]) -> bytes | None:
+        """``receive_some`` what is there already; what comes only later is shown to somebody.
 
         Args:
-            max_bytes: that are returned.
-            dealt_with: asked about whatever comes while this waits, in the task that brings the
-                news; if it says so, nothing is returned and this waits on.
+            max_bytes: that are returned, or shown at a time.
+            show: called with each piece, in the task that brings the news; says whether this may
+                wait on.
+
+        Returns:
+            What was there, or None: the last piece has been shown, and this may not wait on.
         """
-        self._room = max_bytes or RECEIVE_BYTES
-        while True:  # noqa: ASYNC913 (what is there already is not waited for)
-            if self._was_full:
-                self._was_full = False
-                await trio.lowlevel.checkpoint()
-            if not self.may_read:
-                await self._news(dealt_with)
-                if self._failed:
-                    raise self._fate()
-                left, self._left = self._left, None
-                if left is not None:
-                    return left
-            data = self._receive_nowait()
-            if data is not None:
-                self._was_full = len(data) == self._room
-                return data
+        self._room = max_bytes
+        data = await self._what_is_there()
+        if data is None:
+            await self._news(show)
+            if self._failed:
+                raise self._fate()
+        return data
+
+    async def _what_is_there(self) -> bytes | None:
+        if not self.may_read:
+            return None
+        if self._was_full:
+            await trio.lowlevel.checkpoint()
+        data = self._receive_nowait()
+        self._was_full = data is not None and len(data) == self._room
+        return data
 
     def receive_nowait(self, max_bytes: int) -> bytes | None:
         """Return what is there; ``b""`` is the end, and None if there is nothing yet."""
@@ -179,7 +185,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
             self.socket.close()
             self._tell(True)
 
-    async def _news(self, dealt_with: Callable[[bytes], bool] | None) -> None:
+    async def _news(self, show: Callable[[bytes], bool] | None = None) -> None:
         if not self._has_waited:
             self._has_waited = True
             try:
@@ -190,36 +196,36 @@ class TcpStream(trio.abc.HalfCloseableStream):
         if not self._is_told:
             self._trio_has_it = True
             await trio.lowlevel.wait_readable(self.socket)
+            self.may_read = True
             return
 
-        self._dealt_with = dealt_with
-        self._reader = trio.lowlevel.current_task()
+        self._show = show
+        self._waiting = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(self._no_news)
 
     def _no_news(self, _: object) -> trio.lowlevel.Abort:
-        self._reader = self._dealt_with = None
+        self._waiting = self._show = None
         return trio.lowlevel.Abort.SUCCEEDED
 
     def _tell(self, end_is_near: bool) -> bool:
-        """There is something to read, if only the end; say whether it has been shown to anybody."""
+        """There is something to read, if only the end; say whether somebody has been shown it."""
         self.may_read = True
         self._end_is_near |= end_is_near
-        if self._reader is None:
+        if self._waiting is None:
             return False
-        done, shown = False, self._dealt_with is not None
-        if self._dealt_with is not None:
+        show, waits_on = self._show, False
+        if show is not None:
             try:
                 data = self._receive_nowait()
-                done = data is None or self._dealt_with(data)
-                if not done:
-                    self._left = data
+                waits_on = data is None or show(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 self._failed = True
-        if self.may_read or not done:
-            trio.lowlevel.reschedule(self._reader)
-            # A circle, otherwise: what deals with it belongs to the connection, and that has us.
-            self._reader = self._dealt_with = None
-        return shown
+        # Nobody will tell of what was too much for one read: the task itself has to look for it.
+        if self.may_read or not waits_on:
+            trio.lowlevel.reschedule(self._waiting)
+            # And nothing of the connection hangs by us any more, which hangs by the connection.
+            self._waiting = self._show = None
+        return show is not None
 
     def _fate(self) -> trio.ClosedResourceError | trio.BrokenResourceError:
         # A closed socket has no number; the kernel and Trio each have their own error for that.

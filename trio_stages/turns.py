@@ -1,4 +1,4 @@
-"""Refusing work must not starve the work: so many requests to a turn of the event loop, no more.
+"""Refusing work must not starve the work: a turn of the event loop answers only so many requests.
 
 A turn of Trio's loop runs every task that is ready. Under a flood these are hundreds of
 connections, each with a request to refuse, and one turn takes as long as all of them together. A
@@ -33,7 +33,8 @@ class Turns:
     Args:
         jobs_worked_on: how many jobs are being worked on.
         requests_a_turn: how many requests may go ahead between two turns of the loop while there
-            are any.
+            are any: so many of those that need their connection's task, and as many of those
+            that the readiness answers.
     """
 
     def __init__(
