@@ -486,6 +486,26 @@ def test_heads_that_come_once_do_not_push_out_the_regulars() -> None:
     assert memory.recall(framed(b"GET /99 HTTP/1.1", HOST)) is None
 
 
+@pytest.mark.parametrize("at_a_time", [1, 2], ids=["head and body apart", "two at a time"])
+def test_heads_that_differ_in_a_request_id_do_not_push_out_the_regulars(at_a_time: int) -> None:
+    memory = HeadMemory(size=3)
+    reader = RequestReader(heads=memory)
+    regular = post(b"12345")
+    for _ in range(2):
+        assert reader.receive(regular)
+    assert memory.recall(regular[:-5])
+    for number in range(10):
+        ids = [b"X-Request-Id: %d" % (2 * number + further) for further in range(at_a_time)]
+        data = b"".join(post(b"12345", id_) for id_ in ids)
+        if at_a_time == 1:
+            assert reader.receive(data[:-5]) is None
+            assert reader.receive(data[-5:])
+        else:
+            assert reader.receive(data)
+            assert reader.next_request()
+        assert memory.recall(regular[:-5])
+
+
 @pytest.mark.parametrize(
     "raw",
     [

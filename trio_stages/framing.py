@@ -42,7 +42,7 @@ class Phase(Enum):
     BODY = auto()  #: the head is complete, the body is not
 
 
-# By these names: see ``jobs.py``.
+# By these names, for looking a member up in its class takes time (``jobs.py``).
 IDLE, HEAD, BODY = Phase
 
 
@@ -67,7 +67,7 @@ class RequestReader:
         self._max_body_bytes = max_body_bytes
         self._buffer = bytearray()
         self._searched = 0  # no end of head before this offset
-        self._to_head = False  # what came last from h11, or is not complete yet
+        self._to_head = False  # the head that came last, or is coming, is of a HEAD request
         self._speaks_http = False  # the request line is one
         self._head: Head | None = None  # parsed, its body still to come
         self._chunks: ChunkedBody | None = None
@@ -123,18 +123,19 @@ class RequestReader:
         Raises:
             Refused: as ``next_request``.
         """
+        recalled = None
         if not (self._buffer or self._head or self._refused):
-            head_bytes = data.find(b"\r\n\r\n") + 4  # without one 3, and so short is no head
-            head = self._heads.recall(data[:head_bytes])
+            size = data.find(b"\r\n\r\n") + 4  # 3 if there is no end, and so short is no head
+            recalled = self._heads.recall(data[:size])
             if (
-                head is not None
-                and head_bytes + head.body_bytes == len(data)
-                and head_bytes <= self._max_header_bytes
-                and head.body_bytes <= self._max_body_bytes
+                recalled is not None
+                and size + recalled.body_bytes == len(data)
+                and size <= self._max_header_bytes
+                and recalled.body_bytes <= self._max_body_bytes
             ):
-                return Request(head, data[head_bytes:])
+                return Request(recalled, data[size:])
         self.feed(data)
-        return self.next_request()
+        return self._checked(recalled)
 
     def next_request(self) -> Request | None:
         """Return the next complete request, or None while bytes are missing.
@@ -142,18 +143,21 @@ class RequestReader:
         Raises:
             Refused: the input is not acceptable; the connection is to be closed after the reply.
         """
+        return self._checked(None)
+
+    def _checked(self, recalled: Head | None) -> Request | None:
         if self._refused:
             return None
         try:
-            return self._next_request()
+            return self._next_request(recalled)
         except Refused:
             self._refused = True
             raise
 
-    def _next_request(self) -> Request | None:
+    def _next_request(self, recalled: Head | None) -> Request | None:
         head = self._head
         if head is None:
-            head = self._next_head()
+            head = self._next_head(recalled)
             if head is None:
                 return None
             if head.body_bytes > self._max_body_bytes:
@@ -169,7 +173,7 @@ class RequestReader:
         self._continue_due = False
         return Request(head, body)
 
-    def _next_head(self) -> Head | None:
+    def _next_head(self, recalled: Head | None) -> Head | None:
         buffer = self._buffer
         if empty_lines := _EMPTY_LINES.match(buffer):
             del buffer[: empty_lines.end()]
@@ -185,7 +189,7 @@ class RequestReader:
         del buffer[:size]
         self._searched = 0
         self._speaks_http = False
-        head = self._heads.recall(raw)
+        head = recalled or self._heads.recall(raw)  # once: it counts how often it has seen them
         if head is None:
             head = parse_head(raw)
             self._heads.consider(raw, head)
