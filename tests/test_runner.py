@@ -170,14 +170,35 @@ def test_a_graceful_stop_of_a_loop_that_computes_loses_nothing() -> None:
     assert ended.final["processed"] == ended.final["accepted"] > 0
 
 
+def fill(pipe: int) -> None:
+    """Whoever writes to it is stuck from now on."""
+    os.set_blocking(pipe, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe, bytes(4096))
+    os.set_blocking(pipe, True)
+
+
+def test_a_stdout_that_nobody_reads_does_not_hold_up_the_end() -> None:
+    reading, writing = os.pipe()
+    stage = [sys.executable, "-m", "trio_stages", "8", "--port", "0"]
+    with subprocess.Popen(stage, cwd=ROOT, stdout=writing) as process:
+        try:
+            assert os.read(reading, 4096).startswith(b"stage 8 listening on")
+            fill(writing)
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            os.close(reading)
+            os.close(writing)
+    assert process.returncode == 1
+
+
 def test_a_log_that_nobody_reads_does_not_hold_up_the_end() -> None:
     """The loop is stuck in writing to it."""
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(writing, bytes(4096))
-    os.set_blocking(writing, True)
+    fill(writing)
     stage = [sys.executable, "-m", "trio_stages", "8", "--port", "0", "--offload", "task"]
     with subprocess.Popen(
         stage, cwd=ROOT, stdout=subprocess.PIPE, stderr=writing, text=True

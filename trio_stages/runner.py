@@ -206,12 +206,12 @@ class _LastWords:
     def say(self) -> int:
         """Close the books, print the final line, and return the exit status."""
         self._once.acquire()  # and never release it: whoever comes second has nothing to add
-        self._dues_s.put(None)
         ledger = self.telemetry.ledger
         given_up = ledger.seal()
         _print(json.dumps({"final": self.telemetry.final()}))
         if given_up:
             _complain(f"gave up {given_up} accepted jobs that nobody had settled")
+        self._dues_s.put(None)  # now, for nobody may read what has just been printed
         return ABANDONED if ledger.statistics().abandoned else OK
 
     def _give_up(self) -> None:
