@@ -10,6 +10,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from .ledger import Ledger
 from .locks import LockTimes
 from .model import service_rate_per_s
@@ -46,7 +48,8 @@ class Telemetry:
         self.lock = LockTimes()
         self.connections = 0
         self.connections_refused = 0
-        self.draining = False
+        #: Set when a graceful stop begins.
+        self.drain_begun = trio.Event()
         self._processed_before_drain = 0
         #: Reads all balances without waiting for a lock; for the final line.
         self.peek_balances: Callable[[], dict[str, int]] = dict
@@ -61,10 +64,15 @@ class Telemetry:
             one_core=settings.work == "cpu" and (settings.offload == "task" or gil_enabled()),
         )
 
+    @property
+    def draining(self) -> bool:
+        """A graceful stop has begun."""
+        return self.drain_begun.is_set()
+
     def begin_draining(self) -> None:
-        """A graceful stop has begun: readiness turns, and new events are refused."""
+        """A graceful stop begins: readiness turns, and what is not accepted yet is refused."""
         if not self.draining:
-            self.draining = True
+            self.drain_begun.set()
             self._processed_before_drain = self.ledger.statistics().processed
 
     def retry_after_s(self) -> int:

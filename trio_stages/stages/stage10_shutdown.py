@@ -157,14 +157,12 @@ async def serve(
         process = partial(process_in_task, balances, work, telemetry, job_log)
 
     send_jobs, receive_jobs = trio.open_memory_channel[Job](settings.capacity)
-    stop = trio.Event()
     with ledger.dropping(receive_jobs), trio.CancelScope() as drain:
 
         def stop_gracefully() -> None:
-            if not stop.is_set():
+            if not telemetry.draining:
                 telemetry.begin_draining()
                 drain.deadline = trio.current_time() + settings.drain_timeout
-                stop.set()
 
         async with trio.open_nursery() as background:
             background.start_soon(heartbeat)
@@ -181,6 +179,8 @@ async def serve(
                 )
                 routes = Routes(telemetry, partial(handle, send_jobs, telemetry), reads, metrics)
                 async with send_jobs, trio.open_nursery() as connections:
-                    await connections.start(serve_http, listener, routes.respond, telemetry, stop)
+                    await connections.start(
+                        serve_http, listener, routes.respond, telemetry, telemetry.drain_begun
+                    )
                     task_status.started(stop_gracefully)
             background.cancel_scope.cancel()
