@@ -516,6 +516,22 @@ async def test_who_stands_in_line_goes_home_with_the_channel_or_when_cancelled()
     assert len(hands) == 1
 
 
+@pytest.mark.parametrize("places", [5, LONG])
+async def test_what_is_sent_while_the_idle_workers_are_being_cancelled_has_no_hand(
+    places: int,
+) -> None:
+    ledger, over = Ledger(), trio.Event()
+    send, receive = trio.open_memory_channel[Job](places)
+    with ledger.dropping(receive):
+        async with trio.open_nursery() as nursery:
+            at_work(nursery, ledger, receive, over)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+            send_burst(ledger, send, 3)
+    assert (ledger.idle_workers, ledger.handed_over, ledger.worked_on()) == (0, 0, 0)
+    assert ledger.statistics().abandoned == ledger.statistics().accepted == 3
+
+
 @pytest.mark.parametrize("jobs", [0, 2])
 async def test_taking_ends_with_the_channel(jobs: int) -> None:
     ledger = Ledger()

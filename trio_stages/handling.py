@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -79,17 +79,18 @@ class Taking:
 
     async def _first_in_line(self) -> Job:
         ledger, jobs = self._ledger, self._jobs
-        try:
+        with suppress(trio.WouldBlock):
             return jobs.receive_nowait()
-        except trio.WouldBlock:
-            job = None
         ledger.idle_workers += 1
         try:
             job = await jobs.receive()
-        finally:
-            # A job in hand: its sender has told the ledger so, and it has counted us off.
-            if job is None or job.state is not IN_HAND:
-                ledger.idle_workers -= 1
+        except BaseException:
+            # A sender may have counted us off since, in vain; who still waits, the channel knows.
+            ledger.idle_workers = jobs.statistics().tasks_waiting_receive
+            raise
+        # A job in hand: its sender has told the ledger so, and it has counted us off.
+        if job.state is not IN_HAND:
+            ledger.idle_workers -= 1
         return job
 
 

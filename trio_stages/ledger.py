@@ -256,7 +256,9 @@ class Ledger:
         finally:
             with suppress(trio.WouldBlock, trio.EndOfChannel):
                 while True:
-                    self.put_down(jobs.receive_nowait())
+                    job = jobs.receive_nowait()
+                    self.handed_over -= job.state is IN_HAND  # but its worker had been cancelled
+                    self.put_down(job)
 
     def seal(self) -> int:
         """Give up whatever is outstanding: from here on nothing is applied.
