@@ -114,6 +114,7 @@ class Connection:
         # we owe it an answer.
         self._owed: Phase | None = None
         self._last = False
+        self._idle_timeout_s = settings.idle_timeout
         # What another task has begun for ours to end: a request to answer, or one to refuse.
         self._left: Begun | Reply | None = None
 
@@ -168,7 +169,7 @@ class Connection:
                 await self._send(self._rendered(reply, head))
             if not goes_on:
                 break
-            self._expect(IDLE)
+            self._expect_next()
         # It asked to go on, and may not have heard yet that it shall not; or has sent more anyway.
         if request.head.keep_alive or self._is_sent_more():
             await self._linger()
@@ -215,6 +216,7 @@ class Connection:
     def finish(self) -> None:
         """Make the request that is under way, or comes next, the last: its reply says so."""
         self._last = True
+        self._idle_timeout_s = LAST_CALL_S  # its reply may be on its way, and have promised more
 
     def dismiss(self) -> None:
         """End the connection if nothing has come of a request that would be the last."""
@@ -303,7 +305,8 @@ class Connection:
             Whether it is answered, and our task may wait on for the next. If not, it has to go on:
             with what is ``_left`` to it, or else with what the reader has.
         """
-        reader = self._reader
+        reader, tcp = self._reader, self._tcp
+        assert tcp is not None
         try:
             request = reader.receive(data)
         except Refused as refused:
@@ -319,9 +322,10 @@ class Connection:
         head = request.head
         answer: Answer | bytes = self._answer(request)
         if isinstance(answer, Reply) and not (answer.close or self._last):
-            answer = self._send_nowait(self._rendered(answer, head))
+            reply = self._rendered(answer, head)
+            answer = reply[tcp.send_nowait(reply) :]
         if answer == b"" and head.keep_alive:
-            self._expect(IDLE)
+            self._expect_next()
             return reader.idle
         self._nothing_owed()
         self._left = Begun(request, answer)
@@ -366,16 +370,14 @@ class Connection:
         self._scope.cancel()
 
     def _expect(self, phase: Phase) -> None:
+        """A head, from now on, or a body."""
         settings = self._settings
-        if phase is IDLE:
-            # With the last reply on its way that promised more, not for long.
-            timeout_s = LAST_CALL_S if self._last else settings.idle_timeout
-        elif phase is HEAD:
-            timeout_s = settings.header_timeout
-        else:
-            timeout_s = settings.body_timeout
         self._owed = phase
-        self._timeout.set(timeout_s)
+        self._timeout.set(settings.header_timeout if phase is HEAD else settings.body_timeout)
+
+    def _expect_next(self) -> None:
+        self._owed = IDLE
+        self._timeout.set(self._idle_timeout_s)
 
     def _rendered(self, reply: Reply, head: Head | None) -> bytes:
         if reply.http_error:
