@@ -444,7 +444,7 @@ async def test_the_kernels_backlog_is_answered() -> None:
         assert host.books.rejected == 8
 
 
-async def test_one_who_waits_at_the_stop_is_answered_when_there_is_a_place() -> None:
+async def test_one_who_waits_at_the_stop_is_refused() -> None:
     async with hosted(10, workers=1, capacity=0, overflow="wait", work_ms=400, hold_ms=0) as host:
         watch = Watch(host.telemetry)
         trio.lowlevel.add_instrument(watch)
@@ -455,9 +455,10 @@ async def test_one_who_waits_at_the_stop_is_answered_when_there_is_a_place() -> 
             await watch.until(lambda books: books.waiting == 1)
             stop(host)
             reply = await waiting.response()
-            assert (reply.status, reply.headers["connection"]) == (202, "close")
+            assert (reply.status, reply.json) == (503, STOPPING)
+            assert reply.headers["connection"] == "close"
         await host.ended.wait()
-        assert host.books.accepted == host.books.processed == 2
+        assert host.books.accepted == host.books.processed == 1
 
 
 async def test_a_client_that_has_not_sent_all_is_not_waited_for(
