@@ -346,6 +346,55 @@ async def test_a_request_complete_at_its_very_timeout_is_not_half_answered(
             assert answered == ["begun", "done"]
 
 
+@pytest.mark.parametrize("_", range(8))
+async def test_a_reply_taken_at_its_very_timeout_is_the_last(mock_clock: MockClock, _: int) -> None:
+    ours, theirs = memory_stream_pair()
+    take, taken = trio.Event(), []
+
+    class Slow(trio.abc.Stream):
+        receive_some = theirs.receive_some
+        wait_send_all_might_not_block = theirs.wait_send_all_might_not_block
+        aclose = theirs.aclose
+
+        async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+            await take.wait()
+            taken.append(data)
+
+    async with serving() as server, Client(ours) as client:
+        server.listener.admit(Slow())
+        await client.send(NEXT + NEXT[:5])
+        await wait_all_tasks_blocked()
+        take.set()
+        mock_clock.jump(10)  # before the server's next step: it may find either of them first
+        mock_clock.autojump_threshold = 0
+        # In time it goes on, and the next head is late; else it does not.
+        assert (await server.all_gone(), len(taken)) in ((20.0, 2), (10.0, 1))
+
+
+@pytest.mark.parametrize("_", range(8))
+async def test_what_came_behind_a_request_is_in_time_however_long_the_turn(
+    mock_clock: MockClock, _: int
+) -> None:
+    def respond(request: Request, client: Peer) -> Reply:
+        if request.head.path == b"/long":
+            mock_clock.jump(61)
+        return replies.HEALTHY
+
+    async with (
+        serving(respond, tcp=True) as server,
+        server.connect() as client,
+        server.connect() as neighbour,
+    ):
+        for each in (client, neighbour):
+            await each.send(NEXT)
+            assert (await each.response()).status == 200
+        await client.send(NEXT + NEXT)  # both are waited for, and told of in one turn
+        await neighbour.send(NEXT.replace(b"next", b"long"))
+        assert (await client.response()).status == 200
+        assert (await client.response()).status == 200
+        assert trio.current_time() == 61.0
+
+
 @pytest.mark.parametrize(
     ("option", "sent", "due_s"),
     [

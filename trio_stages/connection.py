@@ -4,7 +4,7 @@ Rules:
 
 1. Each thing that the client owes us has a deadline for all of it, not for each byte of it; whoever
    waits for the client to send something has set one.
-2. While we owe the client an answer, no clock runs against it.
+2. While we make an answer, no clock runs against the client; to take it, it has the write timeout.
 3. A reply that ends the connection is not lost: we stop sending, read on for a moment, then close
    (RFC 9112, 9.6; closing with unread input would reset the connection and destroy the reply).
 4. What needs no waiting is answered by the task that brings the news (``readiness.py``), while the
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 RECEIVE_BYTES = 16_384
 # The write timeout is for so much of a reply; a longer one has as long again for each further part.
 WRITE_TIMEOUT_BYTES = 1_048_576
-# How long, and how much, a refused client may go on sending before the connection is cut.
+# How long, and how much, a client may go on sending behind its last reply before it is cut off.
 LINGER_S = 1.0
 LINGER_BYTES = 4 * 1_048_576
 # How long a graceful stop waits for a request on its way over an idle connection.
@@ -66,9 +66,12 @@ async def awaited(answer: Answer) -> Reply:
 
 
 class Begun(NamedTuple):
-    """A request that another task has begun to answer: with what, or what is unsent of it.
+    """A request that ``_answer_at_once`` has begun to answer.
 
-    With nothing unsent it was the client's last.
+    Attributes:
+        request: the one.
+        answer: still to be sent; or the bytes that are unsent of it. With ``b""`` all is sent, and
+            the client wants no other.
     """
 
     request: Request
@@ -109,14 +112,14 @@ class Connection:
         )
         self._scope = trio.CancelScope()
         self._timeout = Timeout(timeouts, self._time_is_up)
-        self._late = False
+        self._late = False  # the time was up, and the scope is cancelled
         # What the timeout is for: set when we begin to wait for the client to send, and None while
         # we owe it an answer.
         self._owed: Phase | None = None
-        self._last = False
+        self._last = False  # the next reply says that it is the last
         self._idle_timeout_s = settings.idle_timeout
         # What another task has begun for ours to end: a request to answer, or one to refuse.
-        self._left: Begun | Reply | None = None
+        self._begun: Begun | Reply | None = None
 
     async def serve(self) -> None:
         """Answer requests until one side ends the connection, then close it; after ``begin``.
@@ -132,7 +135,7 @@ class Connection:
             if self._scope.cancelled_caught:
                 if self._owed in (HEAD, BODY):
                     refusal = replies.REQUEST_TIMEOUT
-                elif self._last:
+                elif self._last:  # it was idle; else it did not take its reply
                     await self._linger()
             if refusal is not None:
                 await self._refuse(refusal)
@@ -143,7 +146,7 @@ class Connection:
             await self._stream.aclose()
 
     async def _converse(self) -> Reply | None:
-        """Answer requests until there are no more; return what is to be said to what is none."""
+        """Answer requests until there are no more; return the refusal of what is none."""
         while True:
             try:
                 received = await self._receive_request()
@@ -176,14 +179,19 @@ class Connection:
         return None
 
     async def _receive_request(self) -> Request | Begun | None:
-        """The next complete request, or None if the client has ended the connection."""
+        """The next request, complete or already begun; None if the client has ended the connection.
+
+        Raises:
+            Refused: what has come is no request.
+        """
         reader = self._reader
         while True:
-            left, self._left = self._left, None
-            if isinstance(left, Reply):
-                raise Refused(left)
-            if left is not None:
-                return left
+            # Something has come: which another task has begun to answer, or is in the reader.
+            begun, self._begun = self._begun, None
+            if isinstance(begun, Reply):
+                raise Refused(begun)
+            if begun is not None:
+                return begun
             if not reader.idle:
                 request = reader.next_request()
                 if request is not None:
@@ -202,7 +210,7 @@ class Connection:
                 data = await self._stream.receive_some(RECEIVE_BYTES)
             else:
                 data = await self._tcp.receive_or_show(RECEIVE_BYTES, self._answer_at_once)
-            if data is not None:
+            if data is not None:  # else the reader has it
                 reader.feed(data)
         if self._late:
             # Complete at the very moment of its timeout: the timeout stands, and the checkpoint
@@ -210,6 +218,78 @@ class Connection:
             await trio.lowlevel.checkpoint()
         self._nothing_owed()
         return request
+
+    # Without our own task
+
+    def begin(self) -> bool:
+        """Answer at once what has come with the connection, if this turn has room for it.
+
+        Returns:
+            Whether that was all, and the connection is closed. If not, ``serve`` it.
+        """
+        try:
+            data = None if self._tcp is None else self._tcp.receive_nowait(RECEIVE_BYTES)
+            if data is None:
+                # The header timeout runs from the accept, whether or not a first byte comes.
+                self._expect(HEAD)
+                return False
+            if not self._turns.take_nowait():
+                self._reader.feed(data)
+                return False
+            goes_on = self._answer_at_once(data)
+            if goes_on or not self._has_ended():
+                return False
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # see ``serve``
+        self._timeout.close()  # it has us, and we have it: a circle
+        assert self._tcp is not None
+        self._tcp.close()
+        return True
+
+    def _answer_at_once(self, data: bytes) -> bool:
+        """Answer a request while our task waits for one, in whichever task this is called.
+
+        Args:
+            data: what has come.
+
+        Returns:
+            Whether it is answered, and our task may wait on for the next. If not, it has to go on:
+            with what is ``_begun``, or else with what the reader has.
+        """
+        reader, tcp = self._reader, self._tcp
+        assert tcp is not None
+        try:
+            request = reader.receive(data)
+        except Refused as refused:
+            self._nothing_owed()
+            self._begun = refused.reply
+            return False
+        if request is None:
+            # Something of the next request has come in time. What the first one still owes, it owes
+            # by the same moment as before.
+            if not reader.idle and self._owed is IDLE:
+                self._nothing_owed()
+            return False
+        head = request.head
+        answer: Answer | bytes = self._answer(request)
+        if isinstance(answer, Reply) and not (answer.close or self._last):
+            rendered = self._rendered(answer, head)
+            answer = rendered[tcp.send_nowait(rendered) :]
+        if answer == b"" and head.keep_alive:
+            self._expect_next()
+            return reader.idle
+        self._nothing_owed()
+        self._begun = Begun(request, answer)
+        return False
+
+    def _has_ended(self) -> bool:
+        """The client's last request has been answered, and nothing has come behind it."""
+        begun = self._begun
+        return isinstance(begun, Begun) and begun.answer == b"" and not self._is_sent_more()
+
+    def _is_sent_more(self) -> bool:
+        """There is, or may be, something behind the request: closing would reset the connection."""
+        return not self._reader.idle or (self._tcp is not None and self._tcp.may_read)
 
     # From outside
 
@@ -256,7 +336,8 @@ class Connection:
     async def gone(self) -> None:
         """Return when the client has stopped sending or vanished; for use while it is answered.
 
-        What it sends meanwhile is kept for its next request.
+        What it sends meanwhile is kept for its next request, so with too much of that nothing is
+        read any more, and its going not noticed.
         """
         try:
             while self._reader.buffered_bytes < RECEIVE_BYTES:
@@ -266,79 +347,7 @@ class Connection:
                     return
         except trio.BrokenResourceError:
             return
-        await trio.sleep_forever()  # it sends on without waiting for replies, so it is there
-
-    # Without our own task
-
-    def begin(self) -> bool:
-        """Answer at once what has come with the connection, if this turn has room for it.
-
-        Returns:
-            Whether that was all, and the connection is closed. If not, ``serve`` it.
-        """
-        try:
-            data = None if self._tcp is None else self._tcp.receive_nowait(RECEIVE_BYTES)
-            if data is None:
-                # The header timeout runs from the accept, whether or not a first byte comes.
-                self._expect(HEAD)
-                return False
-            if not self._turns.take_nowait():
-                self._reader.feed(data)
-                return False
-            goes_on = self._answer_at_once(data)
-            if goes_on or not self._has_ended():
-                return False
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # see ``serve``
-        self._timeout.close()  # it has us, and we have it
-        assert self._tcp is not None
-        self._tcp.close()
-        return True
-
-    def _answer_at_once(self, data: bytes) -> bool:
-        """Answer a request while our task waits for one, in whichever task this is called.
-
-        Args:
-            data: what has come.
-
-        Returns:
-            Whether it is answered, and our task may wait on for the next. If not, it has to go on:
-            with what is ``_left`` to it, or else with what the reader has.
-        """
-        reader, tcp = self._reader, self._tcp
-        assert tcp is not None
-        try:
-            request = reader.receive(data)
-        except Refused as refused:
-            self._nothing_owed()
-            self._left = refused.reply
-            return False
-        if request is None:
-            # Something of the next request has come in time. What a head or a body still owes, it
-            # owes by the same moment as before.
-            if not reader.idle and self._owed is IDLE:
-                self._nothing_owed()
-            return False
-        head = request.head
-        answer: Answer | bytes = self._answer(request)
-        if isinstance(answer, Reply) and not (answer.close or self._last):
-            reply = self._rendered(answer, head)
-            answer = reply[tcp.send_nowait(reply) :]
-        if answer == b"" and head.keep_alive:
-            self._expect_next()
-            return reader.idle
-        self._nothing_owed()
-        self._left = Begun(request, answer)
-        return False
-
-    def _has_ended(self) -> bool:
-        """The client's last request has been answered, and nothing has come behind it."""
-        left = self._left
-        return isinstance(left, Begun) and left.answer == b"" and not self._is_sent_more()
-
-    def _is_sent_more(self) -> bool:
-        """There is, or may be, something behind the request: closing would reset the connection."""
-        return not self._reader.idle or (self._tcp is not None and self._tcp.may_read)
+        await trio.sleep_forever()
 
     # The two places where an error of ours becomes a reply, and harms nobody else.
 
@@ -363,9 +372,11 @@ class Connection:
         self._timeout.clear()
 
     def _time_is_up(self) -> None:
-        if self._owed is IDLE and self._tcp is not None and self._tcp.is_sent_something():
-            self._owed = None  # it was in time, and the readiness is about to tell us
-            return
+        if self._owed is IDLE:
+            tcp = self._tcp
+            if not self._reader.idle or (tcp is not None and tcp.is_sent_something()):
+                self._owed = None  # it was in time, and our task is about to be told
+                return
         self._late = True
         self._scope.cancel()
 
@@ -393,9 +404,12 @@ class Connection:
             timeout_s = self._settings.write_timeout * (1 + len(unsent) // WRITE_TIMEOUT_BYTES)
             self._timeout.set(timeout_s)
             await self._stream.send_all(unsent)
+            if self._late:  # taken at the very moment of its timeout, which stands
+                await trio.lowlevel.checkpoint()
 
     async def _refuse(self, reply: Reply) -> None:
         self._owed = None
+        # Behind our scope, where our own timeout has no effect.
         with trio.move_on_after(self._settings.write_timeout):
             await self._send(self._rendered(reply, None))
             await self._linger()

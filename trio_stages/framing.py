@@ -35,7 +35,10 @@ NO_HEADS = HeadMemory(size=0)
 
 
 class Phase(Enum):
-    """What the client owes us; the connection has a timeout for each."""
+    """What the client owes us; the connection has a timeout for each.
+
+    (The first head it owes from the accept on, whether or not any of it has come.)
+    """
 
     IDLE = auto()  #: nothing of the next request has come
     HEAD = auto()  #: some of a head has come
@@ -189,7 +192,7 @@ class RequestReader:
         del buffer[:size]
         self._searched = 0
         self._speaks_http = False
-        head = recalled or self._heads.recall(raw)  # once: it counts how often it has seen them
+        head = recalled or self._heads.recall(raw)  # not twice, for it counts those it knows
         if head is None:
             head = parse_head(raw)
             self._heads.consider(raw, head)

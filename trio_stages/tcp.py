@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 class TcpStream(trio.abc.HalfCloseableStream):
     """One connection.
 
-    Each of its calls raises ``trio.BrokenResourceError`` when the client has vanished, and
+    Whatever receives or sends raises ``trio.BrokenResourceError`` when the client has vanished, and
     ``trio.ClosedResourceError`` when the stream is, or meanwhile gets, closed.
 
     Args:
@@ -92,7 +92,8 @@ class TcpStream(trio.abc.HalfCloseableStream):
                 wait on.
 
         Returns:
-            What was there, or None: the last piece has been shown, and this may not wait on.
+            What was there, or None: it is the caller's turn. The last piece has been shown, and
+            this may not wait on; or there may be more, to be received.
         """
         self._room = max_bytes
         data = await self._what_is_there()
@@ -120,7 +121,8 @@ class TcpStream(trio.abc.HalfCloseableStream):
         try:
             data = self.socket.recv(self._room)
         except BlockingIOError:
-            # At an end there would be b"": that was an earlier connection's, of the same number.
+            # No data, and no end either: the one that was told of was that of an earlier connection
+            # with our number.
             self.may_read = self._end_is_near = False
             return None
         except OSError as error:
@@ -223,7 +225,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         # Nobody will tell of what was too much for one read: the task itself has to look for it.
         if self.may_read or not waits_on:
             trio.lowlevel.reschedule(self._waiting)
-            # And nothing of the connection hangs by us any more, which hangs by the connection.
+            # A circle, otherwise: the connection has us, and what it shows things to has it.
             self._waiting = self._show = None
         return show is not None
 
