@@ -224,6 +224,22 @@ def test_idle_time_does_not_count() -> None:
     assert shop.rate_per_s == 2.0
 
 
+def test_a_job_that_was_begun_before_the_backlog_says_nothing() -> None:
+    shop = Shop()
+    shop.arrive(1)
+    for _ in range(20):  # the next one comes shortly before this one is done
+        held = shop.queue.pop(0)
+        shop.ledger.take(held)
+        shop.clock.now_s += 0.45
+        shop.arrive(1)
+        shop.clock.now_s += 0.05
+        shop.ledger.apply(held, keep)
+    assert shop.rate_per_s is None
+    shop.arrive(5)
+    shop.work(5, each_s=0.5)
+    assert shop.rate_per_s == pytest.approx(2.0)
+
+
 def test_jobs_that_end_otherwise_are_no_completions_but_their_time_counts() -> None:
     shop = Shop()
     shop.arrive(4)

@@ -2,6 +2,9 @@
 
 While nobody waits, jobs are done as fast as they come, which says nothing about how fast they could
 be done. So only the time with a backlog counts, and the rate is what ``Retry-After`` divides by.
+
+A job that was begun before the backlog has only a part of its time in it. So its completion does not
+count, and the time up to it neither.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ class DrainRate:
 
     completions: float = 0.0
     elapsed_s: float = 0.0
+    began_s: float = 0.0
     since_s: float | None = None
 
     def began(self, now_s: float) -> None:
-        self.since_s = now_s
+        self.began_s = self.since_s = now_s
 
     def ended(self, now_s: float) -> None:
         assert self.since_s is not None
@@ -31,10 +35,11 @@ class DrainRate:
     def broken_off(self) -> None:
         self.since_s = None  # what was dropped says nothing about how fast jobs are done
 
-    def completed(self, now_s: float) -> None:
+    def completed(self, taken_s: float, now_s: float) -> None:
         assert self.since_s is not None
-        self.completions += 1
-        self.elapsed_s += now_s - self.since_s
+        if taken_s >= self.began_s:
+            self.completions += 1
+            self.elapsed_s += now_s - self.since_s
         self.since_s = now_s
         if self.elapsed_s > RATE_MEMORY_S:
             self.completions /= 2

@@ -214,7 +214,7 @@ class Ledger:
             counts.processed += 1
             counts.processed_amount += amount
             if counts.queued:
-                self._backlog.completed(self.clock())
+                self._backlog.completed(job.taken_at_s, self.clock())
             return balance
 
     def fail(self, job: Job) -> None:
