@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -292,6 +295,24 @@ async def test_the_next_head_has_ten_seconds_from_its_first_byte(
         await client.send(NEXT[:1])
         assert (await client.response()).status == 408
         assert trio.current_time() == 69.0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels have other urgent bytes")
+async def test_what_lies_behind_an_urgent_byte_is_no_way_around_the_timeouts(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving(tcp=True) as server, server.connect() as client:
+        assert isinstance(client.stream, trio.SocketStream)
+        await client.send(NEXT)
+        assert (await client.response()).status == 200
+        with socket.socket(fileno=os.dup(client.stream.socket.fileno())) as same:
+            same.send(NEXT)
+            same.send(b"!", socket.MSG_OOB)  # a read ends short of it, and looks like the last
+            same.send(NEXT[:1])
+        with trio.fail_after(1000):
+            assert (await client.response()).status == 200
+            assert (await client.response()).status == 408
+        assert trio.current_time() == 60.0 + 10.0
 
 
 @OVER_BOTH

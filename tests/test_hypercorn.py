@@ -7,6 +7,7 @@ in ``hypercorn_differences.py``.
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -330,6 +331,40 @@ async def test_an_error_of_hypercorns_costs_no_other_request_of_its_connection(
         while not host.books.processed + host.books.abandoned:  # noqa: ASYNC110 (nothing tells)
             await trio.sleep(0.01)
         assert (host.books.processed, host.books.abandoned) == (1, 0)
+
+
+def two_to_h2() -> bytes:
+    """An event over HTTP/2, and a request to which the reply is at once."""
+    h2 = H2Connection()
+    h2.initiate_connection()
+    to = [(":scheme", "http"), (":authority", "t")]
+    h2.send_headers(1, [*to, (":method", "GET"), (":path", "/health")], end_stream=True)
+    h2.send_headers(3, [*to, (":method", "POST"), (":path", "/")])
+    h2.send_data(3, EVENT, end_stream=True)
+    return h2.data_to_send()
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["closes", "resets"])
+@pytest.mark.parametrize("said", [request(), two_to_h2()], ids=["1.1", "2"])
+async def test_who_leaves_before_the_reply_leaves_nothing_behind(
+    said: bytes, resets: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, run = trio.Event(), asgi._Contained.run
+
+    async def noted(self: asgi._Contained) -> None:
+        await run(self)
+        ended.set()
+
+    monkeypatch.setattr(asgi._Contained, "run", noted)
+    async with hosted(4, work_ms=100) as host, await host.connect() as client:
+        await client.send(said)
+        while not host.books.in_hand:  # noqa: ASYNC110 (nothing tells)
+            await trio.sleep(0.001)
+        assert isinstance(client.stream, trio.SocketStream)
+        if resets:
+            client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await client.aclose()
+        await ended.wait()
 
 
 HANDSHAKE = (

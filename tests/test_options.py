@@ -137,8 +137,8 @@ def test_shards_are_in_force_where_the_state_is_sharded() -> None:
 
 
 def test_the_command_line_wins_over_the_environment_over_the_defaults() -> None:
-    environment = {"TRIO_STAGES_WORKERS": "7", "TRIO_STAGES_CAPACITY": "9"}
-    settings = parse(6, "--workers 8", environment)
+    environment = {"TRIO_STAGES_WORKERS": "7", "TRIO_STAGES_CAPACITY": "9", "TRIO_STAGES_PORT": "?"}
+    settings = parse(6, "--workers 8 --port 1", environment)
     assert (settings.workers, settings.capacity, settings.work_ms) == (8, 9, 500)
 
 

@@ -319,6 +319,8 @@ def contain_errors() -> None:
 class _Contained:
     """In front of Hypercorn's server of one connection."""
 
+    _is_over = False
+
     async def run(self) -> None:
         try:
             await super().run()  # type: ignore[misc]
@@ -336,7 +338,18 @@ class _Contained:
             await self.protocol.handle(Closed())  # type: ignore[attr-defined]
         # Nothing more will come. Its timer would keep the connection until the idle timeout, and
         # with it the socket of every client that has hung up.
+        self._is_over = True
         await self.idle_task.stop()  # type: ignore[attr-defined]
+        # And over HTTP/2 a reply that nobody takes any more is waited for without an end.
+        protocol: Any = self.protocol.protocol  # type: ignore[attr-defined]
+        for reply in getattr(protocol, "stream_buffers", {}).values():
+            await reply.close()
+
+    async def _idle_timeout(self) -> None:
+        if self._is_over:  # the reply to a request in hand has started the timer again
+            await self._initiate_server_close()  # type: ignore[attr-defined]
+        else:
+            await super()._idle_timeout()  # type: ignore[misc]
 
 
 class _FromEnvironment:

@@ -375,7 +375,9 @@ class Connection:
         if self._owed is IDLE:
             tcp = self._tcp
             if not self._reader.idle or (tcp is not None and tcp.is_sent_something()):
-                self._owed = None  # it was in time, and our task is about to be told
+                # It was in time, and our task is about to be told. But not of what lies behind an
+                # urgent byte, where a read ends short of it.
+                self._expect(HEAD)
                 return
         self._late = True
         self._scope.cancel()

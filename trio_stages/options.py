@@ -239,15 +239,14 @@ def parse_settings(
     if unknown:
         raise UsageError(_explain_unknown(stage, unknown[0]))
     for option in options:
-        for source, text in (
-            (option.variable, environment.get(option.variable)),
-            (option.flag, getattr(given, option.name)),
-        ):
-            if text is not None:
-                try:
-                    values[option.name] = option.parse(text)
-                except UsageError as error:
-                    raise UsageError(f"{source}: {error}") from None
+        source, text = option.flag, getattr(given, option.name)
+        if text is None:
+            source, text = option.variable, environment.get(option.variable)
+        if text is not None:
+            try:
+                values[option.name] = option.parse(text)
+            except UsageError as error:
+                raise UsageError(f"{source}: {error}") from None
     settings = Settings(stage=stage, **values)  # type: ignore[arg-type]
     if settings.state != "sharded" and getattr(given, "shards", None) is not None:
         raise UsageError(f"--shards: --state {settings.state} has none; only sharded has")
