@@ -3,8 +3,8 @@
 While nobody waits, jobs are done as fast as they come, which says nothing about how fast they could
 be done. So only the time with a backlog counts, and the rate is what ``Retry-After`` divides by.
 
-A job that was begun before the backlog has only a part of its time in it. So its completion does not
-count, and the time up to it neither.
+A job that was begun before the backlog has only a part of its time in it. So its completion does
+not count, and the time up to it neither.
 """
 
 from __future__ import annotations
