@@ -53,6 +53,22 @@ def test_difference_is_found(after: dict[str, int], difference: str) -> None:
     assert ledgercheck.check_balances(RESULT, {}, after) == [difference]
 
 
+@pytest.mark.parametrize(
+    ("after", "differences"),
+    [
+        ({}, []),
+        ({"user0": 30, "user1": 10}, []),
+        ({"user0": 10, "user1": 20}, ["user1: balance rose by 20, expected 0 to 10"]),
+        ({"user0": -10}, ["user0: balance rose by -10, expected 0 to 30"]),
+        ({"x": 10}, ["x: balance rose by 10, expected 0"]),
+    ],
+)
+def test_before_the_queue_is_drained_nobody_has_more_than_was_accepted(
+    after: dict[str, int], differences: list[str]
+) -> None:
+    assert ledgercheck.check_balances(RESULT, {}, after, drained=False) == differences
+
+
 def test_negative_amounts_have_intervals_too() -> None:
     load = Load(requests=2, concurrency=1, users=1, amount=-5)
     result = LoadResult(load, 1.0, (YES, Outcome.UNKNOWN), (0.1,) * 2)
@@ -80,15 +96,26 @@ def test_what_an_unknown_event_could_hide_shows_in_the_sum(
 
 @pytest.mark.parametrize(("accepted", "rejected"), [(3, 2), (4, 2), (3, 3)])
 def test_counters_agree(accepted: int, rejected: int) -> None:
-    before = {"accepted": 7, "rejected": 1}
-    after = {"accepted": 7 + accepted, "rejected": 1 + rejected}
+    before = {"accepted": 7, "rejected": 1, "failed": 2}
+    after = {"accepted": 7 + accepted, "rejected": 1 + rejected, "failed": 2}
     assert ledgercheck.check_counters(RESULT, before, after) == []
 
 
 @pytest.mark.parametrize(("accepted", "rejected"), [(2, 2), (5, 2), (3, 1), (3, 4)])
 def test_counters_differ(accepted: int, rejected: int) -> None:
-    before, after = {"accepted": 0, "rejected": 0}, {"accepted": accepted, "rejected": rejected}
-    assert len(ledgercheck.check_counters(RESULT, before, after)) == 1
+    after = SUMS | {"accepted": accepted, "rejected": rejected}
+    assert len(ledgercheck.check_counters(RESULT, SUMS, after)) == 1
+
+
+def test_a_job_that_raised_is_a_difference_though_all_sums_add_up() -> None:
+    before = SUMS | {"failed": 2, "received": 2, "accepted": 2}
+    after = before | {"received": 7, "accepted": 5, "rejected": 2, "failed": 3, "processed": 2}
+    assert ledgercheck.check_sums(after) == []
+    assert ledgercheck.check_counters(RESULT, before, after) == [
+        "failed: the server counted 1, expected 0"
+    ]
+    final = after | {"balances_total": 20, "processed_amount": 20}
+    assert ledgercheck.check_final(final, 0) == ["final: failed 3, expected 0"]
 
 
 def test_sums() -> None:

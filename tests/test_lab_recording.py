@@ -109,14 +109,15 @@ async def test_a_recorded_server_over_sockets_and_its_ledger() -> None:
     assert bench.ledger == []
 
 
+@pytest.mark.parametrize("settle_s", [0.0, math.inf])
 @pytest.mark.parametrize("check", ["check_final", "check_counters", "check_balances"])
 async def test_every_difference_in_a_ledger_is_noted(
-    check: str, monkeypatch: pytest.MonkeyPatch
+    check: str, settle_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"clients.ledgercheck.{check}", lambda *_: ["one too many"])
+    monkeypatch.setattr(f"clients.ledgercheck.{check}", lambda *_, **__: ["one too many"])
     bench = Bench(quick=True, processors=Processors())
     load = Load(requests=5, concurrency=1)
-    await bench.flood(6, load, ["--work-ms", "1"])
+    await bench.flood(6, load, ["--work-ms", "1"], settle_s=settle_s)
     assert bench.ledger == ["stage 6 --work-ms 1: one too many"]
 
 

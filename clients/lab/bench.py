@@ -212,6 +212,8 @@ class Bench:
             if not math.isinf(settle_s):
                 await self.wait(f"stage {stage} works", settle_s)
                 differences = ledgercheck.check_sums(await read_stats(control))
+                balances = await control.get_json("/balances") or {}
+                differences += ledgercheck.check_balances(result, {}, balances, drained=False)
                 return before, result, after, resident, differences
             model = Model.of(before)
             drain = await watch_drain(
