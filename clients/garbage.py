@@ -1,7 +1,8 @@
 """``python -m clients.garbage``: every row of the malformed catalogue, and what came back.
 
 Each row has a connection of its own. Whether the server ended it is not guessed from a pause: a
-good request follows the reply on the same connection, and is answered or is not.
+good request follows the reply on the same connection. It is answered 200, or the connection has
+ended; anything else, such as a reply to the rest of a body or one too many, differs.
 
 Exit status 0 if every row is as the contract has it (at stages 1 and 2: whatever came), else 1.
 """
@@ -36,7 +37,8 @@ class Seen:
         name: of the row.
         status: of the reply; None if there was none.
         reason: the reply's own word for it, or what came instead of a reply.
-        closed: whether the server ended the connection; None: it had not, in time.
+        connection: after the reply: ``closed``, ``kept``, ``hangs`` (not ended, but no answer in
+            time), or what came instead of the answer to a good request.
         latency_ms: from the first byte sent to the whole reply, or to the end.
         expected: in words; empty at stages 1 and 2.
         ok: whether it was as expected; always at stages 1 and 2.
@@ -45,7 +47,7 @@ class Seen:
     name: str
     status: int | None
     reason: str
-    closed: bool | None
+    connection: str
     latency_ms: float
     expected: str
     ok: bool
@@ -64,7 +66,7 @@ async def probe(target: Target, row: Row, stage: int | None, *, timeout_s: float
         ClientError: the server cannot be reached.
     """
     answer: Reply | str = "no answer in time"
-    closed = None
+    connection = "hangs"
     async with await connect(target) as stream:
         started = trio.current_time()
         with trio.move_on_after(timeout_s):
@@ -72,16 +74,16 @@ async def probe(target: Target, row: Row, stage: int | None, *, timeout_s: float
         latency_ms = (trio.current_time() - started) * 1000
         with trio.move_on_after(timeout_s):
             good = b"" if row.half_close else target.request("GET", "/health")
-            closed = isinstance(await _exchange(stream, good), str)
+            connection = _connection(await _exchange(stream, good))
     status = answer.status if isinstance(answer, Reply) else None
     return Seen(
         name=row.name,
         status=status,
         reason=_reason(answer),
-        closed=closed,
+        connection=connection,
         latency_ms=latency_ms,
         expected=_expected(row, stage) if stage else "",
-        ok=not stage or _as_expected(row, stage, answer, closed),
+        ok=not stage or _as_expected(row, stage, answer, connection),
     )
 
 
@@ -120,6 +122,12 @@ def _reason(answer: Reply | str) -> str:
     return f"{words}, Allow: {answer.allow}" if answer.allow else words
 
 
+def _connection(answer: Reply | str) -> str:
+    if isinstance(answer, str):
+        return "closed" if answer == "reset" else answer
+    return "kept" if answer.status == 200 else f"{answer.status} {_reason(answer)}"
+
+
 def _status(row: Row, stage: int) -> int:
     if row.status != ACCEPTED:
         return row.status
@@ -127,17 +135,21 @@ def _status(row: Row, stage: int) -> int:
 
 
 def _expected(row: Row, stage: int) -> str:
-    words = [str(_status(row, stage)), row.reason or "", "closed" if row.close else "kept"]
+    words = [str(_status(row, stage)), row.reason or "", _end(row)]
     return " ".join(filter(None, words)) + (", or just closed" if row.half_close else "")
 
 
-def _as_expected(row: Row, stage: int, answer: Reply | str, closed: bool | None) -> bool:
+def _end(row: Row) -> str:
+    return "closed" if row.close else "kept"
+
+
+def _as_expected(row: Row, stage: int, answer: Reply | str, connection: str) -> bool:
     if isinstance(answer, str):
         return row.half_close and answer == "closed"
     content = answer.json()
     return (
         answer.status == _status(row, stage)
-        and closed is row.close
+        and connection == _end(row)
         and isinstance(content, dict)
         and row.reason in (None, content.get("reason"))
         and (answer.status != 405 or bool(answer.allow))
@@ -148,10 +160,9 @@ def table(rows: Sequence[Seen]) -> str:
     """The rows as aligned plain text."""
     cells = [("request", "reply", "connection", "ms", "expected")]
     for row in rows:
-        connection = {True: "closed", False: "kept", None: "hangs"}[row.closed]
         reply = f"{row.status or '-'} {row.reason}"
         expected = row.expected if row.ok else f"{row.expected}  <-- DIFFERS"
-        cells.append((row.name, reply, connection, f"{row.latency_ms:.1f}", expected))
+        cells.append((row.name, reply, row.connection, f"{row.latency_ms:.1f}", expected))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         f"{name:<{widths[0]}}  {reply:<{widths[1]}}  {connection:<{widths[2]}}"

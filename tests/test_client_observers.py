@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -98,28 +100,62 @@ async def twice(stream: trio.SocketStream) -> None:
     await stream.send_all(REFUSED + REFUSED)
 
 
+async def twice_the_next_time(stream: trio.SocketStream) -> None:
+    await stream.receive_some()
+    await stream.send_all(REFUSED)
+    await twice(stream)
+
+
+async def reset(stream: trio.SocketStream) -> None:
+    await close_after(stream)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await stream.receive_some()
+
+
 @pytest.mark.parametrize(
-    ("handler", "status", "reason", "closed", "ok"),
+    ("handler", "status", "reason", "connection", "ok"),
     [
-        (close_after, 400, "bad", True, True),
-        (keep, 400, "bad", False, False),
-        (only_close, None, "closed", True, False),
-        (twice, None, "bad reply: bytes after the reply", True, False),
-        (answer, 200, "(2 bytes)", False, False),
+        (close_after, 400, "bad", "closed", True),
+        (reset, 400, "bad", "closed", True),
+        (keep, 400, "bad", "400 bad", False),
+        (only_close, None, "closed", "closed", False),
+        (twice, None, "bad reply: bytes after the reply", "closed", False),
+        (twice_the_next_time, 400, "bad", "bad reply: bytes after the reply", False),
+        (answer, 200, "(2 bytes)", "kept", False),
     ],
 )
 async def test_row_is_seen_as_it_is(
     handler: Callable[[trio.SocketStream], Awaitable[object]],
     status: int | None,
     reason: str,
-    closed: bool,
+    connection: str,
     ok: bool,
 ) -> None:
     async with serving(handler) as url:
         seen = await probe(await Target.locate(url), BAD, 5, timeout_s=10)
-    assert (seen.status, seen.reason, seen.closed, seen.ok) == (status, reason, closed, ok)
+    assert (seen.status, seen.reason, seen.ok) == (status, reason, ok)
+    assert seen.connection == connection
     assert seen.expected == "400 bad closed"
     assert ("DIFFERS" in table([seen])) is not ok
+    assert f"  {connection}  " in table([seen])
+
+
+@pytest.mark.parametrize(
+    ("then", "connection", "ok"), [(OK, "kept", True), (REFUSED, "400 bad", False)]
+)
+async def test_a_connection_is_kept_only_if_the_next_request_is_answered_200(
+    then: bytes, connection: str, ok: bool
+) -> None:
+    async def handler(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(REFUSED)
+        await stream.receive_some()
+        await stream.send_all(then)  # REFUSED: what was left of a body was taken for a request
+
+    row = dataclasses.replace(BAD, close=False)
+    async with serving(handler) as url:
+        seen = await probe(await Target.locate(url), row, 5, timeout_s=10)
+    assert (seen.connection, seen.ok) == (connection, ok)
 
 
 async def test_nothing_is_expected_before_stage_3_and_silence_is_waited_for(
@@ -130,7 +166,7 @@ async def test_nothing_is_expected_before_stage_3_and_silence_is_waited_for(
 
     async with serving(silence) as url:
         seen = await probe(await Target.locate(url), BAD, None, timeout_s=2)
-    assert (seen.status, seen.reason, seen.closed) == (None, "no answer in time", None)
+    assert (seen.status, seen.reason, seen.connection) == (None, "no answer in time", "hangs")
     assert seen.latency_ms == 2000
     assert seen.ok
     assert seen.expected == ""

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clients.lab import burning, controlled, gil, published, retries
+from clients.catalogue import BODIES
+from clients.garbage import probe
+from clients.lab import burning, connections, controlled, gil, published, retries
 from clients.lab.__main__ import run_lab
 from clients.lab.bench import Bench, Processors
 from clients.lab.factors import BASES
@@ -24,6 +26,9 @@ from trio_stages.work import gil_enabled
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from clients.catalogue import Row
+    from clients.garbage import Seen
+    from clients.http import Target
     from clients.lab.bench import Flooded
     from clients.lab.results import ExperimentResult
 
@@ -62,6 +67,24 @@ async def test_an_experiment_in_virtual_time_alone() -> None:
     assert claims["With 16 workers it plateaus at 10 to 12 jobs/s."] is False
     assert "91 ms" in result.notes[0]  # what it would take, and the document's stage 7 has not
     assert claims["The bound min(workers / 510 ms, 1 / 10 ms) holds within 1 %."] is True
+
+
+@pytest.mark.parametrize(("times", "counted"), [(1, 3), (2, 4)])
+async def test_the_neighbours_of_garbage_are_fine_only_if_every_event_is_counted_once(
+    times: int, counted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def send(target: Target, row: Row, stage: int, *, timeout_s: float) -> Seen:
+        for _ in range(times - 1):
+            await probe(target, row, stage, timeout_s=timeout_s)
+        return await probe(target, row, stage, timeout_s=timeout_s)
+
+    monkeypatch.setattr(connections, "CATALOGUE", BODIES[:2])  # a valid one, and an empty body
+    monkeypatch.setattr(connections, "probe", send)
+    findings = await connections.garbage(Bench(quick=True, processors=Processors()))
+    whole, neighbour = findings.verdicts
+    assert whole.holds
+    assert neighbour.holds is (times == 1)
+    assert neighbour.measured.endswith(f"200; the server counted {counted} events of 3")
 
 
 @pytest.fixture
