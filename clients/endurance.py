@@ -31,6 +31,8 @@ CONNECTIONS = 50
 TURN_S = 4.0
 # What may come with the second half, of the memory that there was in the middle.
 GROWTH = 0.03
+# The first does not count; of the others each half has two at least, none of them in both.
+LEAST_READINGS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,6 @@ class Endurance:
 
     def claims(self) -> list[Claim]:
         """What ought to hold."""
-        middle, end = self._halves()
         stats = self.stats
         return [
             Claim(
@@ -67,12 +68,7 @@ class Endurance:
                 f"{self.requests:,}, {self.errors} connections failed",
                 self.requests >= self.wanted and not self.errors,
             ),
-            Claim(
-                f"memory is flat: the second half adds less than {GROWTH:.0%}",
-                f"{middle / 1e6:.2f} MB in the first, {end / 1e6:.2f} MB in the second "
-                f"(medians of {len(self.resident_bytes)} readings)",
-                end <= middle * (1 + GROWTH),
-            ),
+            self._memory(),
             Claim(
                 "what was accepted was processed, and the books add up",
                 f"{stats['accepted']:,} accepted ({self.accepted:,} by the clients' count), "
@@ -89,11 +85,19 @@ class Endurance:
             ),
         ]
 
-    def _halves(self) -> tuple[float, float]:
-        """The memory of the first half, without its first reading, and of the second."""
-        readings = self.resident_bytes[1:] or self.resident_bytes
-        half = max(1, len(readings) // 2)
-        return statistics.median(readings[:half]), statistics.median(readings[-half:])
+    def _memory(self) -> Claim:
+        what = f"memory is flat: the second half adds less than {GROWTH:.0%}"
+        if len(self.resident_bytes) < LEAST_READINGS:
+            return Claim(what, f"not observed: {len(self.resident_bytes)} readings", False)
+        readings = self.resident_bytes[1:]
+        half = len(readings) // 2
+        middle, end = statistics.median(readings[:half]), statistics.median(readings[-half:])
+        return Claim(
+            what,
+            f"{middle / 1e6:.2f} MB in the first, {end / 1e6:.2f} MB in the second "
+            f"(medians of {half} readings each; the first of all does not count)",
+            end <= middle * (1 + GROWTH),
+        )
 
 
 async def endurance(
@@ -102,7 +106,7 @@ async def endurance(
     tool: generate.Tool | None = None,
     on_progress: Callable[[str, int, int], object] = lambda what, done, total: None,
 ) -> Endurance:
-    """Send so many requests, the loads in turn.
+    """Send so many requests, the loads in turn, and more until there are ``LEAST_READINGS``.
 
     Args:
         requests: at least so many.
@@ -127,7 +131,7 @@ async def endurance(
                 on_progress("requests", min(answered, requests), requests)
                 if shape == SHAPES[-1]:
                     resident.append(server.resident_bytes)
-                    if answered >= requests:
+                    if answered >= requests and len(resident) >= LEAST_READINGS:
                         break
             left = await released(control), server.open_files - files
             await watch_drain(control, float("inf"), stall_s=STALL_S)
