@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import socket
 import sys
 from collections import Counter
 from contextlib import suppress
@@ -17,7 +18,15 @@ from support import PATIENCE_S
 
 from clients.bench import generate, loads, pinned, process, servers, sweeps
 from clients.bench.compare import compare
-from clients.bench.generator import Generator, event, message, messages, percentile_ms
+from clients.bench.generator import (
+    RESOLUTION_S,
+    Client,
+    Generator,
+    event,
+    message,
+    messages,
+    percentile_ms,
+)
 from clients.bench.loads import LENGTHS, PIPELINED, Load, Shape
 from clients.bench.running import running
 from clients.drain import read_stats
@@ -77,6 +86,37 @@ def test_only_a_2xx_is_accepted() -> None:
     generator.statuses.update({b"202": 7, b"503": 2, b"400": 1})
     summary = generator.summary(1.0)
     assert (summary["replies"], summary["refused"]) == (10, 3)
+
+
+REPLIES = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 503 x\r\n\r\nHTTP/1.1 400"
+
+
+@pytest.mark.parametrize("step", [1, 2, 11, 12, 13, len(REPLIES)])
+def test_a_status_line_in_two_pieces_counts_once(step: int) -> None:
+    with socket.socket() as unused:
+        client = Client(unused)
+        pieces = [REPLIES[at : at + step] for at in range(0, len(REPLIES), step)]
+        found = [status for piece in pieces for status in client.statuses(piece)]
+    assert found == [b"202", b"503", b"400"]
+
+
+@pytest.mark.parametrize(
+    ("patience_s", "longest_s", "errors"),
+    [
+        (0.01, 0.0, 3),
+        (3600.0, 0.0, 0),
+        (0.01, 3600.0, 0),  # where others were answered after an hour
+    ],
+)
+def test_who_waits_in_vain_at_the_end_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, patience_s: float, longest_s: float, errors: int
+) -> None:
+    monkeypatch.setattr("clients.bench.generator.PATIENCE_S", patience_s)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        generator = Generator(silent.getsockname(), "same", 3)
+        generator.latencies[round(longest_s / RESOLUTION_S)] += 1
+        generator.run(0.02)
+    assert generator.errors == errors
 
 
 async def test_what_it_counts_is_what_the_server_counts() -> None:

@@ -1,7 +1,9 @@
 """Our own load generator, for where wrk is not installed: ``python -m clients.bench.generator``.
 
 One thread, epoll, prebuilt bytes: it only counts. A reply is told by its status line; how many of
-them have come is all that a closed loop needs to know. Prints a JSON object, as ``load.lua`` does.
+them have come is all that a closed loop needs to know. A connection that is closed instead of a
+reply is an error, and so is one that still waits in vain at the end. Prints a JSON object, as
+``load.lua`` does.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 RECEIVE_BYTES = 65_536
 # The start of a reply: none of the bodies that the servers send contains it.
 STATUS = b"HTTP/1.1 "
+LINE_BYTES = len(STATUS) + len("200")
+# Who has waited for so long at the end, and for longer than every reply took, waits in vain.
+PATIENCE_S = 1.0
 # Latencies are counted by the hundredth of a millisecond.
 RESOLUTION_S = 1e-5
 
@@ -76,12 +81,24 @@ def percentile_ms(counts: Mapping[int, int], share: float) -> float:
 class Client:
     """One connection's half-done exchange."""
 
-    __slots__ = ("owed", "sent_s", "socket")
+    __slots__ = ("owed", "rest", "sent_s", "socket")
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
         self.owed = 0
         self.sent_s = 0.0
+        self.rest = b""
+
+    def statuses(self, data: bytes) -> list[bytes]:
+        """Those that are complete with this; what may be half a status line is kept."""
+        data, found, end = self.rest + data, [], 0
+        start = data.find(STATUS)
+        while 0 <= start <= len(data) - LINE_BYTES:
+            end = start + LINE_BYTES
+            found.append(data[start + len(STATUS) : end])
+            start = data.find(STATUS, end)
+        self.rest = data[max(end, len(data) - LINE_BYTES + 1) :]
+        return found
 
 
 class Generator:
@@ -121,7 +138,10 @@ class Generator:
             now_s = time.perf_counter()
             for number, _ in ready:
                 self._receive(self._clients[number], now_s)
+        longest_s = max(self.latencies, default=0) * RESOLUTION_S
         for client in self._clients.values():
+            waited_s = now_s - client.sent_s
+            self.errors += client.owed > 0 and waited_s > max(PATIENCE_S, longest_s)
             client.socket.close()
         self._news.close()
         return now_s - started_s
@@ -161,11 +181,9 @@ class Generator:
             self.errors += client.owed > 0
             self._again(client, now_s)
             return
-        start = data.find(STATUS)
-        while start >= 0:
-            self.statuses[data[start + 9 : start + 12]] += 1
+        for status in client.statuses(data):
+            self.statuses[status] += 1
             client.owed -= 1
-            start = data.find(STATUS, start + 12)
         if client.owed <= 0:
             self.latencies[int((now_s - client.sent_s) / RESOLUTION_S)] += 1
             if self._close:
