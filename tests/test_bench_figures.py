@@ -14,7 +14,7 @@ from clients.bench.compare import Comparison, read
 from clients.bench.comparison_page import page, tables
 from clients.bench.figures import Spread
 from clients.bench.generate import Sample
-from clients.bench.headline import Close, Flood, Headline, Sustained
+from clients.bench.headline import Close, Flood, Headline, Reading, Sustained, amid
 from clients.bench.sweeps import Point, Sweep
 from clients.http import ClientError
 
@@ -173,6 +173,15 @@ def test_the_headline_is_judged_by_the_originals_figures() -> None:
     missed = headline_page.verdicts(headline(per_s=14_000, kept=0.85, model=2000))
     assert [v.holds for v in missed] == [False, True, True, True, False, False, True]
     assert "2.00" in headline_page.tables(headline(per_s=1, kept=1))[1].rows[0][3]
+
+
+def test_jobs_amid_a_flood_are_those_of_its_own_time() -> None:
+    idle = [Reading(at_s=n, received=1, processed=1) for n in range(3)]  # the generator starts
+    flood = [Reading(at_s=3 + n, received=5000 * n, processed=700 * n) for n in range(1, 5)]
+    over = [Reading(at_s=8 + n, received=21_000, processed=4000 + 1400 * n) for n in range(3)]
+    assert amid([*idle, *flood, *over]) == 700
+    with pytest.raises(ClientError, match="too short"):
+        amid([*idle, *over])
 
 
 # Scale

@@ -16,7 +16,7 @@ import pytest
 import trio
 from support import PATIENCE_S
 
-from clients.bench import generate, loads, pinned, process, servers, sweeps
+from clients.bench import generate, headline, loads, pinned, process, servers, sweeps
 from clients.bench.compare import compare
 from clients.bench.generator import (
     RESOLUTION_S,
@@ -174,6 +174,12 @@ async def test_wrk_sends_the_same() -> None:
     async with trio.open_nursery() as nursery:  # side by side: wrk takes whole seconds
         for shape in ("same", "unique", "varying", "pipelined"):
             nursery.start_soon(one, shape)
+
+
+async def test_a_flood_that_goes_on_is_watched() -> None:
+    found = await headline.sustained("own", 4 * SECONDS)
+    assert found.ledger_ok
+    assert found.jobs_per_s > 0
 
 
 async def test_a_comparison_of_one() -> None:

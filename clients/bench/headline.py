@@ -15,14 +15,14 @@ import dataclasses
 import sys
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 from rich.console import Console
 
 from clients import command
 from clients.drain import read_stats
-from clients.http import Connection, Target
+from clients.http import ClientError, Connection, Target
 from clients.loads import LOADS
 from clients.stress import measure_spawned
 from trio_stages.report.machine import machine
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 ROUNDS, QUICK_ROUNDS = 9, 1
 SUSTAINED_S, QUICK_SUSTAINED_S = 10.0, 3.0
 CLOSE_S = 2.0
+WATCH_EVERY_S = 0.1
 CONNECTIONS, USERS = 200, 100
 STAGES = (7, 8)
 
@@ -91,7 +92,7 @@ class Sustained:
         seconds: it lasted.
         requests_per_s: answered.
         refused_per_s: of these.
-        jobs_per_s: processed meanwhile.
+        jobs_per_s: processed meanwhile; see ``amid``.
         ledger_ok: whether client and server agree on what was accepted, and the sums are right.
     """
 
@@ -143,24 +144,62 @@ async def close(stage: int, seconds: float = CLOSE_S) -> Close:
     )
 
 
+class Reading(NamedTuple):
+    """Of ``/stats``, amid a flood or not."""
+
+    at_s: float
+    received: int
+    processed: int
+
+
+def amid(readings: Sequence[Reading]) -> float:
+    """Jobs per second from the first to the last reading that more events came before and after.
+
+    Exact, as jobs and time have the same ends; and fair: while the generator starts workers have
+    nothing to do, and once it has ended they have a full queue and no flood beside it.
+
+    Raises:
+        ClientError: there are no two such readings.
+    """
+    found = [
+        this
+        for last, this, later in zip(readings, readings[1:], readings[2:], strict=False)
+        if last.received < this.received < later.received
+    ]
+    if len(found) < 2:
+        raise ClientError("the flood was too short to be watched")
+    return (found[-1].processed - found[0].processed) / (found[-1].at_s - found[0].at_s)
+
+
+async def _watch(target: Target, readings: list[Reading]) -> None:
+    with Connection(target) as connection:
+        while True:
+            stats = await read_stats(connection)
+            readings.append(Reading(trio.current_time(), stats["received"], stats["processed"]))
+            await trio.sleep(WATCH_EVERY_S)
+
+
 async def sustained(tool: generate.Tool, seconds: float) -> Sustained:
     """Start stage 8, and flood it for so long."""
     server_cpus, load_cpus = pinned.split()
     async with running(servers.stage(8), server_cpus) as server:
         target = await Target.locate(server.url)
         with Connection(target) as control:
-            before, before_s = await read_stats(control), trio.current_time()
-            found = await generate.send(tool, SUSTAINED, server.url, seconds, load_cpus, USERS)
-            after, after_s = await read_stats(control), trio.current_time()
-    rise = {name: after[name] - before[name] for name in ("accepted", "processed", "rejected")}
+            before = await read_stats(control)
+            readings: list[Reading] = []
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_watch, target, readings)
+                found = await generate.send(tool, SUSTAINED, server.url, seconds, load_cpus, USERS)
+                nursery.cancel_scope.cancel()
+            after = await read_stats(control)
     counted = found["replies"] - found["refused"]
     return Sustained(
         seconds=found["duration_s"],
         requests_per_s=found["replies"] / found["duration_s"],
         refused_per_s=found["refused"] / found["duration_s"],
-        jobs_per_s=rise["processed"] / (after_s - before_s),
+        jobs_per_s=amid(readings),
         # A generator that stops leaves the replies of its last requests unread, one a connection.
-        ledger_ok=0 <= rise["accepted"] - counted <= CONNECTIONS
+        ledger_ok=0 <= after["accepted"] - before["accepted"] - counted <= CONNECTIONS
         and after["received"] == after["accepted"] + after["rejected"] + after["invalid"],
     )
 
