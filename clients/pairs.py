@@ -3,8 +3,9 @@
 Machines drift, shared ones within seconds, so one figure after another proves little. Here a pair
 is two servers that run at the same time. Each gets the load several times, A, B, B, A and so on,
 and works off its backlog before the other has its turn. What is quoted is the median of the ratios
-pair by pair: jobs per second of the backlog, requests per second, and the server's CPU time per
-request (read in /proc: Linux).
+pair by pair: jobs per second of the backlog, requests answered per second, and the server's CPU
+time for each (read in /proc: Linux). A pair of which one side has no such figure, as without a
+backlog, is left out, and it is said how many are left.
 """
 
 from __future__ import annotations
@@ -37,12 +38,26 @@ TURNS = 12  # an even number: the drift of a minute cancels
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of one side."""
+    """One run of one side; None: it could not be measured."""
 
-    drain_per_s: float
+    drain_per_s: float | None
     requests_per_s: float
-    cpu_us_per_request: float
+    cpu_us_per_request: float | None
     ledger_ok: bool
+
+    @classmethod
+    def of(cls, reports: Sequence[Report], used_s: float) -> Run:
+        """Summarise the turns of a server that used so many seconds of CPU time."""
+        answered = sum(report.result.sent - report.result.unknown for report in reports)
+        # Without those that were too short to be measured.
+        drains = [rate for report in reports if report.drain and (rate := report.drain.rate_per_s)]
+        return cls(
+            drain_per_s=statistics.fmean(drains) if drains else None,
+            requests_per_s=answered / sum(report.result.duration_s for report in reports),
+            # Nan without /proc, and 0 below its resolution.
+            cpu_us_per_request=used_s / answered * 1e6 if answered and used_s > 0 else None,
+            ledger_ok=all(report.ok for report in reports),
+        )
 
 
 def cpu_s(pid: int) -> float:
@@ -78,31 +93,27 @@ async def run_pair(sides: Sequence[Side], turns: int) -> list[Run]:
                 before_s = cpu_s(server.pid)
                 reports[this].append(await measure(side.stage, side.load, server.url))
                 used_s[this] += cpu_s(server.pid) - before_s
-    return [_run(*each) for each in zip(reports, used_s, strict=True)]
+    return [Run.of(*each) for each in zip(reports, used_s, strict=True)]
 
 
-def _run(reports: Sequence[Report], used_s: float) -> Run:
-    sent = sum(report.result.sent for report in reports)
-    # Without those that were too short to be measured.
-    drains = [rate for report in reports if report.drain and (rate := report.drain.rate_per_s)]
-    return Run(
-        drain_per_s=statistics.fmean(drains) if drains else 0.0,
-        requests_per_s=sent / sum(report.result.duration_s for report in reports),
-        cpu_us_per_request=used_s / sent * 1e6,
-        ledger_ok=all(report.ok for report in reports),
-    )
+def ratios(figure: str, a: Sequence[Run], b: Sequence[Run]) -> list[float]:
+    """B / A of each pair in which both sides have this figure, in the order of size."""
+    both = [(getattr(x, figure), getattr(y, figure)) for x, y in zip(a, b, strict=True)]
+    return sorted(y / x for x, y in both if x and y is not None)
 
 
 def table(names: Sequence[str], runs: Sequence[Sequence[Run]]) -> str:
     """The medians of both sides, and the median, lowest and highest ratio B / A, pair by pair."""
     lines = [f"{'':22}{names[0]:>12}{names[1]:>12}   B / A, pair by pair"]
     for figure in ("drain_per_s", "requests_per_s", "cpu_us_per_request"):
-        a, b = ([getattr(run, figure) for run in side] for side in runs)
-        row = f"{figure:22}{statistics.median(a):12,.1f}{statistics.median(b):12,.1f}"
-        if all(a):
-            ratios = sorted(y / x for x, y in zip(a, b, strict=True))
-            median = statistics.median(ratios)
-            row += f"   median {median:.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+        row = f"{figure:22}"
+        for side in runs:
+            values = [value for run in side if (value := getattr(run, figure)) is not None]
+            row += f"{statistics.median(values):12,.1f}" if values else f"{'-':>12}"
+        if found := ratios(figure, *runs):
+            row += f"   median {statistics.median(found):.3f} ({found[0]:.3f} to {found[-1]:.3f})"
+        if len(found) < len(runs[0]):
+            row += f"   {len(found)} of {len(runs[0])} pairs"
         lines.append(row)
     return "\n".join(lines)
 

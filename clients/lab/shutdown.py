@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from clients.http import Connection, Target
 from clients.loads import LOADS
-from clients.pairs import Side, run_pair
+from clients.pairs import Side, ratios, run_pair
 from clients.spawn import spawned
 from clients.stress import measure
 from clients.witness import stop_amid_flood
@@ -24,6 +24,10 @@ from .simulate import Simulated, Stage, settings_of, simulate
 from .verdicts import judge, known
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clients.pairs import Run
+
     from .bench import Bench
 
 GROUP = "The document's tables: stages 9 and 10"
@@ -67,6 +71,12 @@ def _adds_up(values: dict[str, float]) -> bool:
     )
 
 
+def _of_pairs(found: Sequence[float]) -> str:
+    if not found:
+        return "no pair has such a figure"
+    return f"{median(found):.3f}× ({min(found):.3f} to {max(found):.3f}, pairs: {len(found)})"
+
+
 async def metrics(bench: Bench) -> Findings:
     """Does /metrics say what the ledger says, and what does it cost?"""
     sums: dict[tuple[float, ...], bool] = {}  # of each text
@@ -95,30 +105,29 @@ async def metrics(bench: Bench) -> Findings:
     )
     wrong = [name for name, shown, counted in rows if shown != counted]
     pairs = QUICK_PAIRS if bench.quick else PAIRS
-    ratios = []
-    cpu = []
+    sides: tuple[list[Run], list[Run]] = ([], [])
     for pair in range(pairs):
         bench.on_progress("stage 8 beside stage 9", pair, pairs)
         runs = await run_pair([Side(stage, (), LOADS[9]) for stage in (8, 9)], turns=2)
-        for stage, run in zip((8, 9), runs, strict=True):
+        for stage, side, run in zip((8, 9), sides, runs, strict=True):
+            side.append(run)
             if not run.ledger_ok:
                 bench.differ(f"stage {stage}", ["see clients.stress"])
-        ratios.append(runs[1].drain_per_s / runs[0].drain_per_s)
-        cpu.append(runs[1].cpu_us_per_request / runs[0].cpu_us_per_request)
+    jobs, cpu = (ratios(figure, *sides) for figure in ("drain_per_s", "cpu_us_per_request"))
     return Findings(
         comparisons=(
             Comparison(
                 quantity="jobs/s of stage 9 ÷ stage 8",
                 unit="×",
-                measured=known(median(ratios)),
+                measured=known(median(jobs)) if jobs else None,
                 model=1,
                 digits=3,
-                note=f"median of {pairs} pairs, side by side in time",
+                note=f"median of {len(jobs)} pairs, side by side in time",
             ),
             Comparison(
                 quantity="server CPU per request, stage 9 ÷ stage 8",
                 unit="×",
-                measured=known(median(cpu)),
+                measured=known(median(cpu)) if cpu else None,
                 digits=2,
             ),
         ),
@@ -147,13 +156,13 @@ async def metrics(bench: Bench) -> Findings:
             ),
             judge(
                 "Metrics take no jobs: the rate is within 5 %.",
-                median(ratios) > 0.95,
-                f"{median(ratios):.3f}× ({min(ratios):.3f} to {max(ratios):.3f}, pairs: {pairs})",
+                median(jobs) > 0.95 if jobs else None,
+                _of_pairs(jobs),
             ),
             judge(
                 "And they cost a tenth of a request's CPU time at most.",
-                median(cpu) <= COST,
-                f"{median(cpu):.3f}× ({min(cpu):.3f} to {max(cpu):.3f}, pairs: {pairs})",
+                median(cpu) <= COST if cpu else None,
+                _of_pairs(cpu),
             ),
         ),
         notes=(
