@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trio_stages.model import predicted_accepted, service_rate_per_s
+from trio_stages.state.guards import shard_of
 from trio_stages.work import gil_enabled
 
 if TYPE_CHECKING:
@@ -93,3 +95,9 @@ class Model:
             f"min({sent}, {self.capacity} + {self.workers} + {self.rate_per_s:.4g}/s"
             f" x max(0, {duration_s:.2f}s - {self.work_s + self.hold_s:.3g}s))"
         )
+
+
+def shares_of_shards(users: int, shards: int) -> list[float]:
+    """The share of the jobs that goes to each shard that has any, for users in turn."""
+    counts = Counter(shard_of(f"user{number}", shards) for number in range(users))
+    return [count / users for count in counts.values()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from clients.bench import figures, generate, headline_page, profile, scale, servers, targets
+from clients.bench import figures, generate, headline_page, profile, scale, servers, sweeps, targets
 from clients.bench.compare import Comparison, read
 from clients.bench.comparison_page import page, tables
 from clients.bench.figures import Spread
@@ -227,6 +227,28 @@ def test_a_rate_bends_away_from_its_model() -> None:
     assert "bent from 100 on, 3.3 times worse" in scale.sentence(bent)
     assert "at 100 things, 100% of the way" in scale.bends_first([bent, sweep(1, 1, 1)])
     assert "Nothing bends" in scale.bends_first([sweep(1, 1)])
+
+
+def test_the_model_of_a_rate_knows_the_hottest_shard() -> None:
+    assert sweeps.modelled_per_s(16, 8) == pytest.approx(16 / 0.011)
+    assert sweeps.modelled_per_s(256, 1) == pytest.approx(1 / 0.001)  # one lock for all
+    assert sweeps.modelled_per_s(256, 8) == pytest.approx(1 / (0.001 * 0.13))  # 13 of 100 users
+    assert sweeps.modelled_per_s(256, 1024) == pytest.approx(256 / 0.011)
+
+
+async def test_workers_and_shards_are_held_against_that_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def drain_rate(jobs: int, *options: str) -> float:
+        return 900.0
+
+    monkeypatch.setattr(sweeps, "_drain_rate", drain_rate)
+    monkeypatch.setattr(sweeps, "default_shards", lambda: 8)
+    found = await sweeps.workers((256,), "task", lambda what, done, total: None)
+    assert found.strain(found.points[0]) == pytest.approx(1 / (0.001 * 0.13) / 900)
+    found = await sweeps.shards((1, 1024), lambda what, done, total: None)
+    assert [found.strain(point) for point in found.points] == pytest.approx([1000 / 900, 16 / 9.9])
+    assert "the hottest shard's lock" in scale.page([found], {}, plots=False).markdown()
 
 
 def test_sweeps_are_read_back(tmp_path: Path) -> None:

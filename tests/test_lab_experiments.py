@@ -19,8 +19,8 @@ from clients.lab.factors import BASES
 from clients.lab.hotkey import STATES, lock_shares
 from clients.lab.registry import all_experiments, chosen
 from clients.lab.retries import POLICIES, storm
-from clients.lab.sharding import shares_of_shards
 from clients.loads import Load
+from clients.prediction import shares_of_shards
 from trio_stages.work import gil_enabled
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """``python -m clients.bench scale [SWEEP …]``: how cost grows, and what bends first.
 
 - ``connections``   10 to 10,000: CPU time for an event, and memory for an idle connection
-- ``workers``       1 to 256, jobs in tasks and in threads: jobs per second beside workers ÷ 11 ms
+- ``workers``       1 to 256, jobs in tasks and in threads: jobs per second beside their model
 - ``users``         10 to 1,000,000: CPU time for an event, and memory for a user
-- ``shards``        1 to 1,024: jobs per second of 16 workers
+- ``shards``        1 to 1,024: jobs per second of 16 workers, beside theirs
 """
 
 from __future__ import annotations

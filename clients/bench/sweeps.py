@@ -20,8 +20,12 @@ from clients.http import ClientError, Connection, Target
 from clients.idle import gather
 from clients.loads import LOADS
 from clients.loads import Load as Events
+from clients.prediction import shares_of_shards
 from clients.spawn import allow_files
 from clients.stress import STALL_S, measure_spawned
+from trio_stages.model import service_rate_per_s
+from trio_stages.options import default_shards
+from trio_stages.queueing import hot_lock_bound_per_s
 
 from . import generate, pinned, process, servers
 from .generator import event, message
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 BEND = 1.25
+# Of stage 8's own jobs, and what bounds their rate.
+WORK_S, HOLD_S = 0.010, 0.001
+MODEL = "model: workers ÷ 11 ms, or what the hottest shard's lock lets through, if that is less"
 SPARE_FILES = 200
 # Jobs of a drain: two seconds' worth, between these bounds.
 DRAIN_S, LEAST_JOBS, MOST_JOBS = 2.0, 200, 20_000
@@ -152,6 +159,14 @@ async def connections(
     )
 
 
+def modelled_per_s(workers: int, shards: int) -> float:
+    """Jobs per second that the workers have time for, or that the hottest shard lets through."""
+    return min(
+        service_rate_per_s(workers, WORK_S, HOLD_S, one_lock=False),
+        hot_lock_bound_per_s(HOLD_S, shares_of_shards(LOADS[8].users, shards)),
+    )
+
+
 async def workers(
     counts: tuple[int, ...], offload: str, on_progress: Callable[[str, int, int], object]
 ) -> Sweep:
@@ -161,7 +176,7 @@ async def workers(
     """
     points, model = [], {}
     for number, count in enumerate(counts):
-        model[count] = count / 0.011
+        model[count] = modelled_per_s(count, default_shards())
         jobs = round(min(MOST_JOBS, max(LEAST_JOBS, DRAIN_S * model[count])))
         rate = await _drain_rate(
             jobs, f"--capacity={jobs}", f"--workers={count}", f"--offload={offload}"
@@ -170,7 +185,7 @@ async def workers(
         on_progress(f"scale: {count} workers", number + 1, len(counts))
     return Sweep(
         name=f"workers, jobs in {offload}s",
-        title="stage 8, its own jobs, a backlog that drains",
+        title=f"stage 8, its own jobs, a backlog that drains; {MODEL}",
         unit="workers",
         figure="jobs/s",
         better="high",
@@ -181,19 +196,20 @@ async def workers(
 
 async def shards(counts: tuple[int, ...], on_progress: Callable[[str, int, int], object]) -> Sweep:
     """More locks for the same 16 workers and 100 users: jobs per second of a backlog."""
+    model = {count: modelled_per_s(16, count) for count in counts}
     points = []
     for number, count in enumerate(counts):
         rate = await _drain_rate(3000, "--capacity=3000", f"--shards={count}", "--offload=task")
-        points.append(Point(at=count, figures={"jobs/s": rate}))
+        points.append(Point(at=count, figures={"jobs/s": rate, "model": model[count]}))
         on_progress(f"scale: {count} shards", number + 1, len(counts))
     return Sweep(
         name="shards",
-        title="stage 8, its own jobs, 16 workers, 100 users",
+        title=f"stage 8, its own jobs, 16 workers, 100 users; {MODEL}",
         unit="shards",
         figure="jobs/s",
         better="high",
         points=tuple(points),
-        model={count: 16 / 0.011 for count in counts},
+        model=model,
     )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from clients.loads import LOADS
+from clients.prediction import shares_of_shards
 from trio_stages.options import default_shards
 from trio_stages.queueing import closed_network
-from trio_stages.state.guards import shard_of
 
 from . import published
 from .pictures import lanes, queue_over_time, waits_and_holds
@@ -24,12 +23,6 @@ if TYPE_CHECKING:
     from .bench import Bench
 
 GROUP = "The document's tables: stage 8"
-
-
-def shares_of_shards(users: int, shards: int) -> list[float]:
-    """The share of the jobs that goes to each shard that has any, for users in turn."""
-    counts = Counter(shard_of(f"user{number}", shards) for number in range(users))
-    return [count / users for count in counts.values()]
 
 
 async def sharded(bench: Bench) -> Findings:
