@@ -52,7 +52,9 @@ class Observation:
     def lines(self) -> list[str]:
         """For people."""
         if self.answered_beside_ms is None:
-            first = f"no answer within {self.timeout_s:.1f} s: the server is frozen"
+            first = f"no answer within {self.timeout_s:.1f} s"
+            if self.answered_after_ms is not None:  # so it was the silent ones that it waited for
+                first += ": the server is frozen"
         else:
             first = f"answered {self.status_beside} after {self.answered_beside_ms:.1f} ms"
         if self.answered_after_ms is None:

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from clients import command, garbage, slow, stress
 from clients.catalogue import ACCEPTED, CATALOGUE, VALID, Row, framed
 from clients.garbage import probe, table
 from clients.http import Connection, Target
-from clients.slow import observe
+from clients.slow import Observation, observe
 from clients.spawn import spawned
 
 if TYPE_CHECKING:
@@ -67,6 +68,26 @@ async def test_frozen_server_answers_when_the_silent_ones_leave(drip_s: float | 
     first, second = seen.lines()
     assert first == f"no answer within {seen.timeout_s:.1f} s: the server is frozen"
     assert second.endswith("ms after the silent clients left")
+
+
+def test_only_a_server_that_answers_when_they_have_left_was_frozen_by_them() -> None:
+    seen = Observation(
+        connections=3,
+        timeout_s=2.0,
+        answered_beside_ms=None,
+        status_beside=None,
+        answered_after_ms=None,
+        status_after=None,
+    )
+    assert seen.lines() == [
+        "no answer within 2.0 s",
+        "no answer within 2.0 s after the silent clients left",
+    ]
+    answered = replace(seen, answered_after_ms=1.1, status_after=200)
+    assert answered.lines() == [
+        "no answer within 2.0 s: the server is frozen",
+        "answered 200 1.1 ms after the silent clients left",
+    ]
 
 
 async def test_concurrent_server_answers_beside_the_silent_ones() -> None:
