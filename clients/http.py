@@ -11,11 +11,16 @@ Rules:
 2. Bytes beyond a reply that nobody asked for are an error: a reply to some neighbour, perhaps.
 3. After an error, a cancellation or ``Connection: close`` the socket is gone, and the next request
    opens a new one: a reply that comes late is never taken for the answer to another request.
+4. A socket whose last request began more than ``LOOK_AFTER_S`` ago is looked at before another is
+   sent: if the server has closed it, as it may, a new one takes its place; bytes that nobody asked
+   for are an error, as by rule 2. In quick succession nobody looks: it would cost a tenth of the
+   client's time, and a stray reply would hardly be there yet.
 """
 
 from __future__ import annotations
 
 import errno
+import math
 import os
 import socket
 from dataclasses import dataclass
@@ -32,8 +37,10 @@ if TYPE_CHECKING:
 RECEIVE_BYTES = 65_536
 # Date changes every second: dozens of distinct replies are normal, a thousand is only a limit.
 REMEMBERED_REPLIES = 1024
-# For the requests beside a load (/stats, /balances); the load itself has no clock per request.
+# For the requests beside a load (/stats, /balances); the load itself waits without limit.
 CONTROL_TIMEOUT_S = 10.0
+# Shorter than the idle timeout of any server, and longer than a load at full speed takes to reply.
+LOOK_AFTER_S = 1.0
 
 _remembered: dict[bytes, Reply] = {}
 
@@ -115,6 +122,7 @@ class Connection:
     def __init__(self, target: Target) -> None:
         self.target = target
         self._socket: socket.socket | None = None
+        self._last_s = -math.inf  # when the last request began: one look at the clock, not two
 
     def __enter__(self) -> Connection:
         return self
@@ -149,7 +157,7 @@ class Connection:
         sent = 0
         failure: OSError | BadReply
         try:
-            sock = self._socket or await self._open()
+            sock = self._kept() or await self._open()
             while sent < len(message):
                 try:
                     sent += sock.send(message[sent:] if sent else message)
@@ -193,6 +201,13 @@ class Connection:
                 raise ClientError(f"GET {path}: {reply.status} {reply.body[:80]!r}")
             return reply.json() if reply.status == 200 else None
         raise NoReply(self.target, f"nothing within {timeout_s:g} s", sent=True)
+
+    def _kept(self) -> socket.socket | None:
+        sock, before_s = self._socket, self._last_s
+        self._last_s = trio.current_time()
+        if sock is not None and self._last_s - before_s > LOOK_AFTER_S and _ended(sock):
+            self.close()
+        return self._socket
 
     async def _open(self) -> socket.socket:
         self._socket = sock = socket.socket(self.target.family, socket.SOCK_STREAM)
@@ -246,6 +261,18 @@ def _translate(failure: OSError | BadReply, target: Target, *, sent: bool) -> Cl
     if failure.errno in (errno.EMFILE, errno.ENFILE):
         return ClientError("too many open files here: raise the limit, ulimit -n")
     return NoReply(target, failure.strerror or str(failure), sent=sent)
+
+
+def _ended(sock: socket.socket) -> bool:
+    try:
+        stray = sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:  # reset
+        return True
+    if stray:
+        raise BadReply("bytes after the reply")
+    return True
 
 
 async def _receive(sock: socket.socket) -> bytes:

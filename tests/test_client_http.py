@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from clients.http import ClientError, Connection, NoReply, Target
+from clients import http
+from clients.http import LOOK_AFTER_S, ClientError, Connection, NoReply, Target
 from clients.replies import BadReply, Reply, parse_reply
 
 if TYPE_CHECKING:
@@ -170,6 +173,81 @@ async def test_late_reply_is_not_taken_for_the_next_one() -> None:
                 nursery.cancel_scope.cancel()
             assert not connection.is_open
             assert (await connection.request(b"fast")).status == 202
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+async def test_connection_that_the_server_ended_while_it_was_idle_costs_no_request(
+    reset: bool, mock_clock: trio.testing.MockClock
+) -> None:
+    async def handler(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(ACCEPTED)
+        if reset:
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    async with serving(handler) as target:
+        with Connection(target) as connection:
+            for _ in range(3):
+                assert (await connection.request(b"?")).status == 202
+                assert connection.is_open
+                await wait_all_tasks_blocked()  # the server has closed it
+                mock_clock.jump(66)
+
+
+async def test_second_reply_that_came_later_is_no_answer_to_the_next_request(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    questions = []
+    first_is_in = trio.Event()
+
+    async def handler(stream: trio.SocketStream) -> None:
+        questions.append(await stream.receive_some())
+        await stream.send_all(ACCEPTED)
+        await first_is_in.wait()
+        if questions == [b"1"]:
+            await stream.send_all(ACCEPTED)
+
+    async with serving(handler) as target:
+        with Connection(target) as connection:
+            await connection.request(b"1")
+            first_is_in.set()
+            await wait_all_tasks_blocked()
+            mock_clock.jump(66)
+            with pytest.raises(NoReply, match="bytes after the reply") as caught:
+                await connection.request(b"2")
+            assert not caught.value.sent
+            assert (await connection.request(b"3")).status == 202
+    assert questions == [b"1", b"3"]
+
+
+@pytest.mark.parametrize(("pause_s", "looks"), [(LOOK_AFTER_S, 0), (66, 2)])
+async def test_connection_that_only_waited_is_kept_and_looked_at_after_a_pause(
+    pause_s: float,
+    looks: int,
+    mock_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened, looked = [], []
+
+    def ended(sock: socket.socket) -> bool:
+        looked.append(look(sock))
+        return looked[-1]
+
+    look = http._ended
+    monkeypatch.setattr(http, "_ended", ended)
+
+    async def handler(stream: trio.SocketStream) -> None:
+        opened.append(stream)
+        while await stream.receive_some():
+            await stream.send_all(ACCEPTED)
+
+    async with serving(handler) as target:
+        with Connection(target) as connection:
+            for _ in range(3):
+                assert (await connection.request(b"?")).status == 202
+                mock_clock.jump(pause_s)
+    assert len(opened) == 1
+    assert looked == [False] * looks
 
 
 async def test_get_json_asks_again_where_an_idle_connection_had_ended() -> None:
