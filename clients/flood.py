@@ -77,10 +77,12 @@ class LoadResult:
 
     Attributes:
         load: what was sent.
-        duration_s: from the first request to the last reply.
+        duration_s: from the first request to the last reply; without the wait for one that never
+            came.
         replies: ``UNKNOWN`` or ``UNSENT`` where none came.
         latencies_s: seconds from the intended start to the reply, or to the loss of it.
         echo: the server is one of those that return the body (stages 1 and 2).
+        stalled: it was given up.
     """
 
     load: Load
@@ -88,6 +90,7 @@ class LoadResult:
     replies: Sequence[Reply | Outcome]
     latencies_s: Sequence[float]
     echo: bool = False
+    stalled: bool = False
 
     @cached_property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -190,11 +193,11 @@ async def run_load(
     replies: list[Reply | Outcome] = [Outcome.UNSENT] * load.requests
     latencies_s = [math.nan] * load.requests
     numbers = iter(range(load.requests))
-    ended = 0
+    ended, last = 0, 0.0
     now = trio.current_time
 
     async def client() -> None:
-        nonlocal ended
+        nonlocal ended, last
         with Connection(target) as connection:
             for number in numbers:
                 if schedule_s is None:
@@ -208,7 +211,8 @@ async def run_load(
                 except NoReply as error:
                     if not error.sent:
                         replies[number] = Outcome.UNSENT
-                latencies_s[number] = now() - start
+                last = now()
+                latencies_s[number] = last - start
                 ended += 1
                 if load.new_connections:
                     connection.close()
@@ -223,7 +227,7 @@ async def run_load(
                 seen, since = ended, now()
         flood.cancel()
 
-    started = now()
+    started = last = now()
     async with trio.open_nursery() as watching:
         flood = trio.CancelScope()
         watching.start_soon(watch, flood)
@@ -231,9 +235,10 @@ async def run_load(
             async with trio.open_nursery() as clients:
                 for _ in range(min(load.concurrency, load.requests)):
                     clients.start_soon(client)
-        duration_s = now() - started
+        stalled = flood.cancelled_caught
+        duration_s = (last if stalled else now()) - started
         watching.cancel_scope.cancel()
-    return LoadResult(load, duration_s, tuple(replies), tuple(latencies_s), echo)
+    return LoadResult(load, duration_s, tuple(replies), tuple(latencies_s), echo, stalled)
 
 
 @lru_cache(maxsize=1024)  # equal replies are one object, and there are few others

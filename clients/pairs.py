@@ -49,11 +49,12 @@ class Run:
     def of(cls, reports: Sequence[Report], used_s: float) -> Run:
         """Summarise the turns of a server that used so many seconds of CPU time."""
         answered = sum(report.result.sent - report.result.unknown for report in reports)
+        took_s = sum(report.result.duration_s for report in reports)
         # Without those that were too short to be measured.
         drains = [rate for report in reports if report.drain and (rate := report.drain.rate_per_s)]
         return cls(
             drain_per_s=statistics.fmean(drains) if drains else None,
-            requests_per_s=answered / sum(report.result.duration_s for report in reports),
+            requests_per_s=answered / took_s if took_s else 0.0,  # it never answered
             # Nan without /proc, and 0 below its resolution.
             cpu_us_per_request=used_s / answered * 1e6 if answered and used_s > 0 else None,
             ledger_ok=all(report.ok for report in reports),

@@ -9,7 +9,7 @@ The JSON object (``--json``); times in the unit that ends their name, None where
 - ``accepted``, ``rejected``, ``errors``, of these ``unknown``: sent, but never answered;
   ``answers``: requests by kind of answer
 - ``model``: rate_per_s, accepted, during_flood_per_s
-- ``during_flood_per_s``: jobs processed per second while the load ran
+- ``during_flood_per_s``: jobs processed per second while the load ran, if it did not stall
 - ``drain``: rate_per_s, jobs, span_s, duration_s, stalled
 - ``stats``: the server's /stats after it all
 - ``ok``, ``differences``: the ledger's (stages 1 and 2: the echo's) verdict
@@ -57,7 +57,8 @@ class Report:
         differences: what the ledger check (stages 1 and 2: the echo check) found.
         stats: the server's, after it all; None where it has none.
         model: None where no job takes time.
-        during_flood_per_s: jobs processed per second during the load; None without jobs.
+        during_flood_per_s: jobs processed per second during the load; None without jobs, and where
+            the load stalled: those of the wait cannot be told from the others.
         drain: how the backlog went; None without one.
         final: the last line of a spawned server.
         exit_status: of a spawned server.

@@ -107,6 +107,7 @@ async def _settle(
     result = report.result
     model = Model.of(before)
     flooded = await read_stats(control)
+    jobs_per_s = rise_per_s(before, flooded, result.duration_s)
     drain = await watch_drain(
         control,
         model.rate_per_s if model else math.inf,
@@ -134,7 +135,7 @@ async def _settle(
         differences=tuple(differences),
         stats=drain.stats,
         model=model,
-        during_flood_per_s=rise_per_s(before, flooded, result.duration_s) if model else None,
+        during_flood_per_s=jobs_per_s if model and not result.stalled else None,
         drain=drain if model else None,
     )
 

@@ -88,6 +88,7 @@ async def test_closed_loop_counts_latency_from_the_sending(
     result = await run_load(TARGET, load, on_progress=seen.append)
     assert result.latencies_s == (1,) * 6
     assert result.duration_s == 3
+    assert not result.stalled
     assert result.throughput_per_s == 2
     assert result.by_user(Outcome.ACCEPTED) == {"user0": 3, "user1": 3}
     assert script.opened == 2
@@ -140,7 +141,22 @@ async def test_stalled_load_is_given_up(
     scripted(monkeypatch, YES, None)  # the second is never answered
     result = await run_load(TARGET, Load(requests=5, concurrency=1), stall_s=7)
     assert result.outcomes == (Outcome.ACCEPTED, Outcome.UNKNOWN, *[Outcome.UNSENT] * 3)
-    assert 8 <= result.duration_s < 8.5
+    assert result.stalled
+    assert 8 <= trio.current_time() < 8.5
+
+
+async def test_load_lasts_until_its_last_reply_whatever_is_waited_for_in_vain(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    scripted(monkeypatch, YES, None, YES, YES)
+    result = await run_load(TARGET, Load(requests=4, concurrency=2), stall_s=30)
+    assert result.unknown == 1
+    assert result.duration_s == 3
+    assert result.throughput_per_s == 1
+    assert trio.current_time() > 30
+    scripted(monkeypatch, None)
+    result = await run_load(TARGET, Load(requests=1, concurrency=1), stall_s=30)
+    assert result.duration_s == 0
 
 
 def test_echo_is_accepted_with_its_own_body_only() -> None:

@@ -29,12 +29,13 @@ class Miniature:
     Attributes:
         lie: the nth job (from 1) is counted as processed and forgotten.
         drop: the connection of the nth event is closed instead of a reply.
+        hang: the nth event is never answered.
         leave: the server ends with the nth event.
     """
 
     def __init__(self, stage: int, *, capacity: int = 20, work_s: float = 0.001) -> None:
         self.stage, self.capacity, self.work_s = stage, capacity, work_s
-        self.lie = self.drop = self.leave = 0
+        self.lie = self.drop = self.hang = self.leave = 0
         self.balances: dict[str, int] = {"user0": 1000}
         self.send, self.receive = trio.open_memory_channel[dict[str, Any]](capacity)
         self.received = self.accepted = self.rejected = self.processed = self.in_hand = 0
@@ -100,6 +101,8 @@ class Miniature:
                 status, content = self.event(body)
                 if self.received == self.drop:
                     return
+                if self.received == self.hang:
+                    await trio.sleep_forever()
             else:
                 status, content = 200, self.stats() if path == b"/stats" else self.balances
             text = json.dumps(content).encode()
@@ -175,6 +178,18 @@ async def test_dropped_connection_is_an_unknown_and_no_difference() -> None:
     assert (report.result.errors, report.result.unknown) == (1, 1)
     assert report.ok
     assert "Errors:       1 (1 without a reply)" in report.text()
+
+
+async def test_wait_for_a_reply_that_never_comes_is_no_part_of_the_flood() -> None:
+    """In it the whole queue is worked off: these jobs would count as done during the flood."""
+    stage = Miniature(5)
+    stage.hang = 7
+    async with stage.serving() as url:
+        report = await measure(5, LOAD, url, stall_s=1)
+    assert report.ok
+    assert report.result.unknown == 1
+    assert report.during_flood_per_s is None
+    assert "During flood:" not in report.text()
 
 
 async def test_server_that_leaves_amid_the_flood_is_reported() -> None:

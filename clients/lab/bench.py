@@ -59,7 +59,7 @@ class Flooded:
         final: the server's last line.
         recording: moment by moment, of its own clock; empty without ledger (stages 1 to 3).
         model: the prediction for this stage.
-        during_flood_per_s: jobs processed per second while the load ran.
+        during_flood_per_s: jobs processed per second while the load ran; nan if it stalled.
         grown_bytes: resident memory that the server gained during the flood; 0: not known.
     """
 
@@ -181,7 +181,9 @@ class Bench:
             final=final,
             recording=recording,
             model=model,
-            during_flood_per_s=rise_per_s(before, after, result.duration_s),
+            during_flood_per_s=math.nan
+            if result.stalled
+            else rise_per_s(before, after, result.duration_s),
             grown_bytes=grown - resident,
         )
 
