@@ -442,6 +442,21 @@ async def test_a_waiting_worker_takes_from_the_hand(nursery: trio.Nursery) -> No
     nursery.cancel_scope.cancel()
 
 
+async def test_an_idle_worker_counts_itself_off_if_the_sender_does_not(
+    nursery: trio.Nursery,
+) -> None:
+    ledger, over = Ledger(), trio.Event()
+    send, receive = trio.open_memory_channel[Job](1)
+    at_work(nursery, ledger, receive, over)
+    await wait_all_tasks_blocked()
+    assert ledger.idle_workers == 8
+    put(ledger, send, job())
+    assert ledger.queued == 1
+    await wait_all_tasks_blocked()
+    assert (ledger.idle_workers, ledger.queued, ledger.worked_on()) == (7, 0, 1)
+    nursery.cancel_scope.cancel()
+
+
 def at_work(
     nursery: trio.Nursery, ledger: Ledger, jobs: trio.MemoryReceiveChannel[Job], over: trio.Event
 ) -> list[int]:
