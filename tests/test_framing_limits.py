@@ -54,6 +54,15 @@ def test_the_longest_head(limit: int) -> None:
             assert (len(outcome.requests), outcome.reason) == (requests, reason)
 
 
+def test_a_head_that_is_too_long_is_too_long_whether_or_not_the_client_sends_on() -> None:
+    """As it comes where nobody looks at it before the end: while another request is answered."""
+    reader = RequestReader(max_header_bytes=200)
+    reader.feed(head_of(300)[:250])
+    reader.feed(b"")
+    with pytest.raises(Refused, match="headers_too_large"):
+        reader.next_request()
+
+
 def test_a_head_without_end_is_refused_with_the_first_byte_too_many() -> None:
     outcome = read(byte_by_byte(head_of(20_000)))
     assert (outcome.reason, outcome.fed) == ("headers_too_large", 16_385)

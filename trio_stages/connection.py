@@ -113,8 +113,8 @@ class Connection:
         self._scope = trio.CancelScope()
         self._timeout = Timeout(timeouts, self._time_is_up)
         self._late = False  # the time was up, and the scope is cancelled
-        # What the timeout is for: set when we begin to wait for the client to send, and None while
-        # we owe it an answer.
+        # What we wait for the client to send, which the timeout is for; None while we owe it an
+        # answer, which it may have a timeout to take.
         self._owed: Phase | None = None
         self._last = False  # the next reply says that it is the last
         self._idle_timeout_s = settings.idle_timeout
@@ -135,7 +135,7 @@ class Connection:
             if self._scope.cancelled_caught:
                 if self._owed in (HEAD, BODY):
                     refusal = replies.REQUEST_TIMEOUT
-                elif self._last:  # it was idle; else it did not take its reply
+                elif self._last:  # we stop, and it may have a request on its way
                     await self._linger()
             if refusal is not None:
                 await self._refuse(refusal)
@@ -146,7 +146,7 @@ class Connection:
             await self._stream.aclose()
 
     async def _converse(self) -> Reply | None:
-        """Answer requests until there are no more; return the refusal of what is none."""
+        """Answer requests to the last; return the refusal of what is no request."""
         while True:
             try:
                 received = await self._receive_request()
@@ -186,7 +186,7 @@ class Connection:
         """
         reader = self._reader
         while True:
-            # Something has come: which another task has begun to answer, or is in the reader.
+            # What another task has begun comes first, then what the reader has; or neither has any.
             begun, self._begun = self._begun, None
             if isinstance(begun, Reply):
                 raise Refused(begun)
@@ -203,14 +203,14 @@ class Connection:
                     await self._stream.send_all(replies.CONTINUE)
             if reader.at_eof:
                 return None
-            if self._owed is None:  # only empty lines came, with the accept or just in time
+            if self._owed is None:  # only empty lines came, with the accept
                 self._expect(HEAD)
             data: bytes | bytearray | None
             if self._tcp is None or not reader.idle:
                 data = await self._stream.receive_some(RECEIVE_BYTES)
             else:
                 data = await self._tcp.receive_or_show(RECEIVE_BYTES, self._answer_at_once)
-            if data is not None:  # else the reader has it
+            if data is not None:  # else look round again
                 reader.feed(data)
         if self._late:
             # Complete at the very moment of its timeout: the timeout stands, and the checkpoint

@@ -40,7 +40,7 @@ class Phase(Enum):
     (The first head it owes from the accept on, whether or not any of it has come.)
     """
 
-    IDLE = auto()  #: nothing of the next request has come
+    IDLE = auto()  #: nothing of the next request has come, or empty lines
     HEAD = auto()  #: some of a head has come
     BODY = auto()  #: the head is complete, the body is not
 
@@ -192,7 +192,7 @@ class RequestReader:
         del buffer[:size]
         self._searched = 0
         self._speaks_http = False
-        head = recalled or self._heads.recall(raw)  # not twice, for it counts those it knows
+        head = recalled or self._heads.recall(raw)  # those it knows it counts
         if head is None:
             head = parse_head(raw)
             self._heads.consider(raw, head)
@@ -208,8 +208,6 @@ class RequestReader:
         buffer = self._buffer
         if not buffer:
             return
-        if self._eof:
-            raise Refused(replies.INVALID_HTTP)
         start, end = self._searched, min(len(buffer), self._max_header_bytes)
         # A CR at the very end may yet get its LF.
         lax = LAX.search(buffer, start, end)
@@ -221,6 +219,8 @@ class RequestReader:
             self._speaks_http = True
         if len(buffer) > end:
             raise Refused(replies.HEADERS_TOO_LARGE)
+        if self._eof:
+            raise Refused(replies.INVALID_HTTP)
 
     def _next_body(self, head: Head) -> bytes | None:
         if self._chunks is not None:
