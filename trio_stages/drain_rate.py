@@ -1,10 +1,9 @@
 """How fast a backlog goes away: the completions, and the time, while the queue was not empty.
 
 While nobody waits, jobs are done as fast as they come, which says nothing about how fast they could
-be done. So only the time with a backlog counts, and the rate is what ``Retry-After`` divides by.
-
-A job that was begun before the backlog has only a part of its time in it. So its completion does
-not count, and the time up to it neither.
+be done. So only the time with a backlog counts, and a job by the share of its time in hand that fell
+into it: one that was begun before there was a backlog does not count whole, nor is one lost that
+ends after it. The rate is what ``Retry-After`` divides by.
 """
 
 from __future__ import annotations
@@ -21,26 +20,25 @@ class DrainRate:
 
     completions: float = 0.0
     elapsed_s: float = 0.0
-    began_s: float = 0.0
+    #: All the time there has been a backlog, less the present one.
+    before_s: float = 0.0
     since_s: float | None = None
+    seen_s: float = 0.0  # of all that time, by the last completion
 
     def began(self, now_s: float) -> None:
-        self.began_s = self.since_s = now_s
+        self.since_s = now_s
 
     def ended(self, now_s: float) -> None:
-        assert self.since_s is not None
-        self.elapsed_s += now_s - self.since_s
-        self.since_s = None
+        self.before_s, self.since_s = self.total_s(now_s), None
 
-    def broken_off(self) -> None:
-        self.since_s = None  # what was dropped says nothing about how fast jobs are done
+    def total_s(self, now_s: float) -> float:
+        return self.before_s if self.since_s is None else self.before_s + now_s - self.since_s
 
-    def completed(self, taken_s: float, now_s: float) -> None:
-        assert self.since_s is not None
-        if taken_s >= self.began_s:
-            self.completions += 1
-            self.elapsed_s += now_s - self.since_s
-        self.since_s = now_s
+    def completed(self, taken_s: float, total_then_s: float, now_s: float) -> None:
+        total_s, in_hand_s = self.total_s(now_s), now_s - taken_s
+        self.completions += (total_s - total_then_s) / in_hand_s if in_hand_s else 1
+        self.elapsed_s += total_s - self.seen_s
+        self.seen_s = total_s
         if self.elapsed_s > RATE_MEMORY_S:
             self.completions /= 2
             self.elapsed_s /= 2

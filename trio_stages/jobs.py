@@ -42,3 +42,4 @@ class Job:
     state: JobState = NEW
     accepted_at_s: float = 0.0
     taken_at_s: float = 0.0
+    backlog_s: float = 0.0  #: all the time there had been a backlog, when it was taken

@@ -213,8 +213,8 @@ class Ledger:
             counts.in_hand -= 1
             counts.processed += 1
             counts.processed_amount += amount
-            if counts.queued:
-                self._backlog.completed(job.taken_at_s, self.clock())
+            if counts.queued or job.backlog_s < self._backlog.before_s:
+                self._backlog.completed(job.taken_at_s, job.backlog_s, self.clock())
             return balance
 
     def fail(self, job: Job) -> None:
@@ -336,6 +336,7 @@ class Ledger:
         if not counts.queued:
             self._backlog.ended(now_s)
         job.state = IN_HAND
+        job.backlog_s = self._backlog.total_s(now_s)
         job.taken_at_s = now_s
         self.queue_delay.append(now_s - job.accepted_at_s)
 
@@ -348,7 +349,7 @@ class Ledger:
             return
         counts.queued -= 1
         if not counts.queued:
-            self._backlog.broken_off()
+            self._backlog.ended(self.clock())
 
     def _fail(self, job: Job) -> None:
         self._settle(job, FAILED)
