@@ -45,6 +45,8 @@ FRESH = 128
 """Durations that may wait to be counted."""
 
 T = TypeVar("T")
+Cumulative = tuple[list[int], int, float]
+"""How many were shorter than each of some durations, how many there are, and their sum."""
 
 # A double is its sign, 11 bits of exponent (of 2, plus 1023) and 52 of what follows the leading 1.
 # So the bits down to the fifth of these, read as an integer, count the parts of powers of two.
@@ -160,7 +162,7 @@ class Histogram:
             counts, longest = self._counts.copy(), self._max
         return _quantile(list(accumulate(counts)), longest, q)
 
-    def cumulative(self, powers: range) -> tuple[list[int], int, float]:
+    def cumulative(self, powers: range) -> Cumulative:
         """How many durations were shorter than each of these powers of two, in seconds.
 
         Exact, because every power of two is the edge of a bucket.

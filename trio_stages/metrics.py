@@ -26,11 +26,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from .histogram import Histogram
+from .histogram import Cumulative, Histogram
 from .replies import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from prometheus_client import Metric
 
@@ -152,16 +152,19 @@ class Metrics(Collector):
         }
         for name, (value, about) in gauges.items():
             yield GaugeMetricFamily(PREFIX + name, about, value=value)
-        queue_delay = [telemetry.ledger.queue_delay]
-        yield _histogram("queue_delay", "From accepted to taken by a worker.", queue_delay)
-        yield _histogram("job_service", "From taken by a worker to done.", self.service)
-        yield _histogram("lock_wait", "Waiting for a lock.", [telemetry.lock.wait])
-        yield _histogram("lock_hold", "Holding a lock.", [telemetry.lock.hold])
-        yield _histogram("event_loop_lag", "Turns of the event loop.", [self.loop_lag.turns])
+        delay = telemetry.ledger.queue_delay.cumulative(BUCKET_POWERS)
+        yield _histogram("queue_delay", "From accepted to taken by a worker.", delay)
+        service = (cell.cumulative(BUCKET_POWERS) for cell in self.service)
+        yield _histogram("job_service", "From taken by a worker to done.", *service)
+        wait, hold = telemetry.lock.cumulative(BUCKET_POWERS)
+        yield _histogram("lock_wait", "Waiting for a lock.", wait)
+        yield _histogram("lock_hold", "Holding a lock.", hold)
+        turns = self.loop_lag.turns.cumulative(BUCKET_POWERS)
+        yield _histogram("event_loop_lag", "Turns of the event loop.", turns)
 
 
-def _histogram(name: str, about: str, cells: Sequence[Histogram]) -> HistogramMetricFamily:
-    rows, counts, totals = zip(*(cell.cumulative(BUCKET_POWERS) for cell in cells), strict=True)
+def _histogram(name: str, about: str, *cells: Cumulative) -> HistogramMetricFamily:
+    rows, counts, totals = zip(*cells, strict=True)
     bounds = [str(2.0**power) for power in BUCKET_POWERS]
     up_to = [float(sum(column)) for column in zip(*rows, strict=True)]
     buckets = [*zip(bounds, up_to, strict=True), ("+Inf", float(sum(counts)))]

@@ -23,7 +23,7 @@ import logging
 import math
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -47,6 +47,8 @@ GONE_MEANWHILE = {
 }
 
 log = logging.getLogger(__name__)
+
+AnyStream = TypeVar("AnyStream", bound=trio.abc.Stream)
 
 
 class TcpStream(trio.abc.HalfCloseableStream):
@@ -235,7 +237,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         return trio.ClosedResourceError() if closed else trio.BrokenResourceError()
 
 
-async def accept(listener: trio.abc.Listener[trio.abc.Stream]) -> trio.abc.Stream:
+async def accept(listener: trio.abc.Listener[AnyStream]) -> AnyStream:
     """Return the next connection; wait while the process is out of file descriptors."""
     while True:
         try:

@@ -125,14 +125,21 @@ class Telemetry:
 
         After a graceful stop also ``drained``: the jobs that were finished after it began.
         """
-        ledger = self.ledger.statistics()
-        final = self._all() | {
+        ledger, stage = self.ledger.statistics(), self.settings.stage
+        final = {
+            k: _zero(v) if stage < FIRST_STAGE.get(k, 1) else v for k, v in self._all().items()
+        }
+        final |= {
             "balances_total": sum(self.peek_balances().values()),
             "processed_amount": ledger.processed_amount,
         }
         if self.draining:
             final["drained"] = ledger.processed - self._processed_before_drain
         return final
+
+
+def _zero(figures: Any) -> Any:
+    return {k: _zero(v) for k, v in figures.items()} if isinstance(figures, dict) else 0
 
 
 def _summary_ms(times: HistogramStatistics) -> dict[str, float]:

@@ -20,7 +20,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from trio_stages.histogram import FRESH, Histogram, HistogramStatistics, taken_from
+from trio_stages.histogram import FRESH, Cumulative, Histogram, HistogramStatistics, taken_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +71,12 @@ class LockTimes:
         with self._lock:
             self._count_fresh()
         return self._hold
+
+    def cumulative(self, powers: range) -> tuple[Cumulative, Cumulative]:
+        """Waits and holds, as ``Histogram.cumulative``, of one instant."""
+        with self._lock:
+            self._count_fresh()
+            return self._wait.cumulative(powers), self._hold.cumulative(powers)
 
     def statistics(self) -> LockStatistics:
         """All figures of one instant."""

@@ -19,6 +19,7 @@ from trio_stages import replies
 from trio_stages.framing import Refused, RequestReader
 from trio_stages.heartbeat import heartbeat
 from trio_stages.signals import interruptible
+from trio_stages.tcp import accept
 
 if TYPE_CHECKING:
     from trio_stages.telemetry import Telemetry
@@ -55,7 +56,7 @@ async def serve(
         nursery.start_soon(heartbeat)
         task_status.started()
         while True:
-            stream = await listener.accept()
+            stream = await accept(listener)
             client = socket.socket(fileno=stream.socket.detach())
             client.setblocking(True)
             interruptible(handle, client, telemetry)
