@@ -6,6 +6,7 @@ Jobs run in tasks, clients sit on memory streams, so nothing takes time but what
 
 from __future__ import annotations
 
+import errno
 import itertools
 import re
 import socket
@@ -38,6 +39,7 @@ from trio_stages.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import ModuleType
 
 QUEUEING = [5, 6, 7, 8]
 FLOAT = 1e-9  # what adding up durations costs
@@ -63,6 +65,32 @@ async def pending(server: Server, body: bytes = EVENT) -> Client:
     await client.send(request(body=body))
     await wait_all_tasks_blocked()
     return client
+
+
+# Stages 1 and 2, while there are no file descriptors
+
+
+@pytest.mark.parametrize("stage", [stage01_blocking, stage02_concurrency])
+async def test_it_waits_until_there_are_descriptors_again(
+    stage: ModuleType, autojump_clock: MockClock
+) -> None:
+    asked_s = []
+
+    class Exhausted(trio.abc.Listener[trio.abc.Stream]):
+        async def accept(self) -> trio.abc.Stream:
+            asked_s.append(trio.current_time())
+            if len(asked_s) > 3:
+                await trio.sleep_forever()
+            await trio.lowlevel.checkpoint()
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        async def aclose(self) -> None:
+            await trio.lowlevel.checkpoint()
+
+    with trio.move_on_after(10) as scope:
+        await stage.serve(Exhausted(), Telemetry(settings_of(1)))
+    assert scope.cancelled_caught
+    assert asked_s == pytest.approx([0.0, 0.1, 0.2, 0.3])
 
 
 # Stage 2: one task per connection
@@ -119,6 +147,9 @@ async def test_stage_4_takes_five_seconds_for_ten_clients(autojump_clock: MockCl
         replies = await burst(server, [EVENT] * 10)
         assert [at_s for at_s, _ in replies] == [0.5 * n for n in range(1, 11)]
         assert [reply.json["balance"] for _, reply in replies] == [100 * n for n in range(1, 11)]
+        final = server.telemetry.final()  # of what stages 5 and up tell, it has zeros
+        assert final["queue_delay_ms"] == {"p50": 0, "p99": 0, "max": 0}
+        assert final["drain_rate_per_s"] == 0
 
 
 async def test_stage_4_queues_at_the_lock(autojump_clock: MockClock) -> None:
