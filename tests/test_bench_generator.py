@@ -16,6 +16,7 @@ import pytest
 import trio
 from support import PATIENCE_S
 
+from clients import endurance as endurance_module
 from clients.bench import generate, headline, loads, pinned, process, servers, sweeps
 from clients.bench.compare import compare
 from clients.bench.generator import (
@@ -30,7 +31,7 @@ from clients.bench.generator import (
 from clients.bench.loads import LENGTHS, PIPELINED, Load, Shape
 from clients.bench.running import running
 from clients.drain import read_stats
-from clients.endurance import LEAST_READINGS, Endurance, endurance
+from clients.endurance import SHAPES, Endurance, endurance
 from clients.http import ClientError, Connection, Target
 from trio_stages.events import parse_event
 from trio_stages.framing import RequestReader
@@ -246,11 +247,15 @@ async def test_users_are_sent_until_each_was_accepted() -> None:
     assert {f"user{n}" for n in range(450)} <= balances.keys()
 
 
-async def test_a_short_endurance_goes_on_until_its_memory_can_be_judged() -> None:
+async def test_a_short_endurance_goes_on_until_its_memory_can_be_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endurance_module, "SHAPES", SHAPES[:2])
+    monkeypatch.setattr(endurance_module, "LEAST_READINGS", 3)
     found = await endurance(requests=100, turn_s=SECONDS / 5, tool="own")
     answered, _, books, released = (claim.holds for claim in found.claims())
     assert (answered, books, released) == (True, True, True)
-    assert len(found.resident_bytes) == LEAST_READINGS
+    assert len(found.resident_bytes) == 3
 
 
 def test_endurance_is_judged_by_its_second_half() -> None:
