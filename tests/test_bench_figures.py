@@ -109,11 +109,13 @@ def comparison(*found: Sample) -> Comparison:
 def test_runs_are_joined_and_read_back(tmp_path: Path) -> None:
     first, second = comparison(*samples("ours", 1, 2)), comparison(*samples("ours", 3))
     joined = Comparison.joined([first, second])
-    assert joined.rounds == 3
+    assert joined.rounds == "3"
     assert [sample.round for sample in joined.samples] == [0, 1, 2]
     file = tmp_path / "results.json"
     file.write_text(json.dumps(joined.to_json()), "utf-8")
     assert read(file) == joined
+    also = comparison(*samples("ours", 4, load="close"))
+    assert Comparison.joined([joined, also]).rounds == "1 to 3"
     file.write_text("{}", "utf-8")
     with pytest.raises(ClientError, match="no results"):
         read(file)

@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -56,9 +57,11 @@ class Comparison:
     absent: dict[str, str]
 
     @property
-    def rounds(self) -> int:
-        """How many samples of each there are."""
-        return len({sample.round for sample in self.samples})
+    def rounds(self) -> str:
+        """How many there are, of the load with fewest and of that with most."""
+        each = Counter(load for load, _ in {(one.load, one.round) for one in self.samples})
+        fewest, most = min(each.values()), max(each.values())
+        return f"{fewest} to {most}" if fewest < most else f"{most}"
 
     def to_json(self) -> dict[str, Any]:
         """What ``results.json`` holds."""

@@ -36,6 +36,7 @@ def add_from(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="earlier",
         nargs="+",
+        action="extend",
         type=Path,
         metavar="FILE",
         help="measure nothing; report the results.json of earlier runs as one",
