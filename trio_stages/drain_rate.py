@@ -1,9 +1,9 @@
 """How fast a backlog goes away: the completions, and the time, while the queue was not empty.
 
 While nobody waits, jobs are done as fast as they come, which says nothing about how fast they could
-be done. So only the time with a backlog counts, and a job by the share of its time in hand that fell
-into it: one that was begun before there was a backlog does not count whole, nor is one lost that
-ends after it. The rate is what ``Retry-After`` divides by.
+be done. So only the time with a backlog counts, and a job by the share of its time in hand that
+fell into it: one that was begun before there was a backlog does not count whole, nor is one lost
+that ends after it. The rate is what ``Retry-After`` divides by.
 """
 
 from __future__ import annotations
