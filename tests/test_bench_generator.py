@@ -96,9 +96,11 @@ REPLIES = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 503 x\r
 def test_a_status_line_in_two_pieces_counts_once(step: int) -> None:
     with socket.socket() as unused:
         client = Client(unused)
+        client.owed = 3
         pieces = [REPLIES[at : at + step] for at in range(0, len(REPLIES), step)]
         found = [status for piece in pieces for status in client.statuses(piece)]
     assert found == [b"202", b"503", b"400"]
+    assert (client.owed, client.rest) == (0, b"")
 
 
 @pytest.mark.parametrize(

@@ -90,14 +90,17 @@ class Client:
         self.rest = b""
 
     def statuses(self, data: bytes) -> list[bytes]:
-        """Those that are complete with this; what may be half a status line is kept."""
-        data, found, end = self.rest + data, [], 0
+        """Those that are complete with this, and owed no more; if others are, half a line is kept."""
+        if self.rest:
+            data = self.rest + data
+        found, end = [], 0
         start = data.find(STATUS)
         while 0 <= start <= len(data) - LINE_BYTES:
             end = start + LINE_BYTES
             found.append(data[start + len(STATUS) : end])
             start = data.find(STATUS, end)
-        self.rest = data[max(end, len(data) - LINE_BYTES + 1) :]
+        self.owed -= len(found)
+        self.rest = data[max(end, len(data) - LINE_BYTES + 1) :] if self.owed > 0 else b""
         return found
 
 
@@ -183,7 +186,6 @@ class Generator:
             return
         for status in client.statuses(data):
             self.statuses[status] += 1
-            client.owed -= 1
         if client.owed <= 0:
             self.latencies[int((now_s - client.sent_s) / RESOLUTION_S)] += 1
             if self._close:
