@@ -90,7 +90,7 @@ class Client:
         self.rest = b""
 
     def statuses(self, data: bytes) -> list[bytes]:
-        """Those that are complete with this, and owed no more; if others are, half a line is kept."""
+        """Those that are complete with this; half a line is kept while another is owed."""
         if self.rest:
             data = self.rest + data
         found, end = [], 0
